@@ -1,0 +1,50 @@
+#![cfg(not(all(doctest, feature = "loom")))]
+//! Lock-free data structures that enforce **exact** limits under contention,
+//! for servers that keep state per client.
+//!
+//! [`AdmissionCounter`] answers "may one more come in": it never admits over
+//! its limit, never refuses while there is room, and gives every slot back
+//! exactly once, whatever ends the holder.
+//!
+//! ```
+//! use headcount::{AdmissionCounter, AtCapacity, Limit};
+//!
+//! # fn main() -> Result<(), AtCapacity> {
+//! let sessions = AdmissionCounter::new(Limit::at_most(2));
+//!
+//! let alice = sessions.try_acquire()?;
+//! let _bob = sessions.try_acquire()?;
+//! assert!(sessions.try_acquire().is_err(), "full, exactly at the limit");
+//!
+//! drop(alice); // the slot goes back when its owner goes, never by a call
+//! let _carol = sessions.try_acquire()?;
+//! assert_eq!(sessions.in_use(), 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Read the source in this order: `admission.rs`, its models in
+//! `loom-tests/admission.rs`, then the pages under `docs`, which are compiled
+//! into this documentation as [`docs`].
+
+#![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
+#![deny(missing_docs, missing_debug_implementations)]
+#![deny(clippy::undocumented_unsafe_blocks)]
+#![warn(rust_2018_idioms, unreachable_pub)]
+
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!(
+    "headcount packs a limit and its count into one 64-bit atomic; this target has none"
+);
+
+mod admission;
+mod limit;
+mod sync;
+
+#[cfg(doc)]
+pub mod docs;
+
+pub use admission::{
+    AcquireManyError, AdmissionCounter, AtCapacity, MergeError, OwnedPermit, Permit, SplitError,
+};
+pub use limit::{Limit, LimitTooLarge};

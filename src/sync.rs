@@ -1,0 +1,26 @@
+//! Read this first. The only module that names std's or loom's primitives:
+//! every other one takes its atomics from here, so that the model checker runs
+//! the very source that ships.
+//!
+//! *Normal builds*: the names below are std's own types, re-exported, so an
+//! operation compiles to std's (`tests/shim_is_free.rs` compares the assembly).
+//! *Under the feature `loom`*: they are loom's, each operation preceded by a
+//! touch, which `atomic.rs` explains.
+
+pub(crate) mod atomic;
+
+/// Declares a constructor `const` wherever the constructors of the atomics
+/// are: everywhere but inside a model.
+macro_rules! const_unless_loom {
+    ($(#[$attribute:meta])* $vis:vis fn $($rest:tt)*) => {
+        #[cfg(not(feature = "loom"))]
+        $(#[$attribute])*
+        $vis const fn $($rest)*
+
+        #[cfg(feature = "loom")]
+        $(#[$attribute])*
+        $vis fn $($rest)*
+    };
+}
+
+pub(crate) use const_unless_loom;

@@ -1,0 +1,110 @@
+//! Atomics: std's, or under the feature `loom` loom's with a touch before each
+//! operation.
+//!
+//! *Why the touch*: loom 0.7.2 keeps only the last access of each object when
+//! it looks for operations to reorder, so a load that its own thread follows
+//! with a compare-and-swap vanishes from the search, and that is the shape of
+//! every loop in this crate. A relaxed read-modify-write on a sibling object
+//! just before each operation gives every one of them a place at which the
+//! search may switch threads. Being relaxed, on an object of its own, it
+//! orders nothing and cannot hide a missing `Acquire` or `Release`.
+//!
+//! *Checked by*: the models under `loom-tests`, whose mutants survive without
+//! the touch.
+
+#[cfg(not(feature = "loom"))]
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+#[cfg(feature = "loom")]
+pub(crate) use touched::{AtomicU32, AtomicU64};
+
+#[cfg(feature = "loom")]
+pub(crate) use std::sync::atomic::Ordering;
+
+/// The value of an atomic that nobody else can reach: no atomic operation.
+#[cfg(not(feature = "loom"))]
+pub(crate) fn with_mut<R>(atomic: &mut AtomicU32, f: impl FnOnce(&mut u32) -> R) -> R {
+    f(atomic.get_mut())
+}
+
+/// The value of an atomic that nobody else can reach: no atomic operation.
+#[cfg(feature = "loom")]
+pub(crate) fn with_mut<R>(atomic: &mut AtomicU32, f: impl FnOnce(&mut u32) -> R) -> R {
+    atomic.with_mut(f)
+}
+
+#[cfg(feature = "loom")]
+mod touched {
+    use loom::sync::atomic as model;
+    use std::sync::atomic::Ordering;
+
+    /// One loom atomic and the sibling that is touched before it.
+    macro_rules! touched {
+        ($name:ident, $value:ty) => {
+            #[derive(Debug)]
+            pub(crate) struct $name {
+                sibling: model::AtomicUsize,
+                inner: model::$name,
+            }
+
+            #[allow(dead_code, reason = "one macro for all; no part uses every operation")]
+            impl $name {
+                pub(crate) fn new(value: $value) -> Self {
+                    Self { sibling: model::AtomicUsize::new(0), inner: model::$name::new(value) }
+                }
+
+                fn touch(&self) -> &model::$name {
+                    self.sibling.fetch_add(1, Ordering::Relaxed);
+                    &self.inner
+                }
+
+                pub(crate) fn with_mut<R>(&mut self, f: impl FnOnce(&mut $value) -> R) -> R {
+                    self.inner.with_mut(f)
+                }
+
+                pub(crate) fn load(&self, order: Ordering) -> $value {
+                    self.touch().load(order)
+                }
+
+                pub(crate) fn store(&self, value: $value, order: Ordering) {
+                    self.touch().store(value, order);
+                }
+
+                pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
+                    self.touch().swap(value, order)
+                }
+
+                pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                    self.touch().fetch_add(value, order)
+                }
+
+                pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                    self.touch().fetch_sub(value, order)
+                }
+
+                pub(crate) fn compare_exchange(
+                    &self,
+                    current: $value,
+                    new: $value,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$value, $value> {
+                    self.touch().compare_exchange(current, new, success, failure)
+                }
+
+                pub(crate) fn compare_exchange_weak(
+                    &self,
+                    current: $value,
+                    new: $value,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$value, $value> {
+                    self.touch().compare_exchange_weak(current, new, success, failure)
+                }
+            }
+        };
+    }
+
+    touched!(AtomicU32, u32);
+    touched!(AtomicU64, u64);
+}
