@@ -1,1 +1,123 @@
-fn main() {}
+//! Floods a real HTTP server with real clients, and shows what three ways of
+//! counting sessions let in.
+//!
+//! Read `flood.rs` first, then `ways.rs`, `registry.rs` and `audit.rs`.
+
+mod audit;
+mod chart;
+mod cli;
+mod client;
+mod flood;
+mod progress;
+mod promises;
+mod registry;
+mod report;
+mod sampler;
+mod server;
+mod timeline;
+mod ways;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::watch;
+
+use cli::Cli;
+use flood::{Outcome, Settings, flood};
+use progress::Progress;
+use ways::{AddThenUndo, CheckThenAdd, Exact, Way};
+
+/// What a shell reports for a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
+    let settings = settings(cli)?;
+    // Two runtimes, so that clients cannot starve the server's threads.
+    let server = runtime("server", cli.workers as usize)?;
+    let clients = runtime("clients", 2)?;
+    let outcomes = clients.block_on(flood_all(&settings, server.handle()))?;
+
+    println!("{}", report::table(&outcomes));
+    for outcome in &outcomes {
+        println!("{}", report::findings(outcome, settings.limit));
+    }
+    let exact = outcomes.first().context("no way was flooded")?;
+    for broken in promises::broken(exact, settings.limit) {
+        eprintln!("error: {} broke its promise: {broken}", exact.name);
+    }
+    if outcomes.iter().any(|outcome| outcome.interrupted) {
+        eprintln!("stopped before the end; no chart was written");
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    chart::write(&cli.out, &outcomes, settings.limit, &subtitle(cli))?;
+    println!("chart: {}", cli.out.display());
+    Ok(match promises::broken(exact, settings.limit).is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn settings(cli: &Cli) -> anyhow::Result<Settings> {
+    Ok(Settings {
+        limit: u32::try_from(cli.limit)?,
+        clients: cli.clients,
+        flood: cli.flood(),
+        requests: cli.requests,
+        longest_stay: cli.stay_ms,
+        setup: Duration::from_millis(cli.setup_ms),
+        seed: cli.seed,
+    })
+}
+
+fn runtime(name: &str, threads: usize) -> anyhow::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name(name)
+        .enable_all()
+        .build()
+        .with_context(|| format!("cannot start the threads of the {name}"))
+}
+
+/// Floods every way in turn, the exact one first.
+async fn flood_all(settings: &Settings, server: &Handle) -> anyhow::Result<Vec<Outcome>> {
+    let (interrupt, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            interrupt.send_replace(true);
+        }
+    });
+    let progress = Progress::new(settings.flood, 3);
+    let mut outcomes = Vec::new();
+    outcomes.push(flood_one::<Exact>(settings, server, &stop, &progress).await?);
+    outcomes.push(flood_one::<CheckThenAdd>(settings, server, &stop, &progress).await?);
+    outcomes.push(flood_one::<AddThenUndo>(settings, server, &stop, &progress).await?);
+    progress.finish();
+    Ok(outcomes)
+}
+
+async fn flood_one<W: Way>(
+    settings: &Settings,
+    server: &Handle,
+    stop: &watch::Receiver<bool>,
+    progress: &Progress,
+) -> anyhow::Result<Outcome> {
+    flood::<W>(settings, server, stop.clone(), progress.way(W::NAME)).await
+}
+
+fn subtitle(cli: &Cli) -> String {
+    let Cli { limit, clients, stay_ms, setup_ms, .. } = cli;
+    format!("{clients} clients, limit {limit}, stays of 1 to {stay_ms} ms, lookup of {setup_ms} ms")
+}

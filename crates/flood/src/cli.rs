@@ -1,0 +1,123 @@
+//! The flags.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use clap::builder::RangedU64ValueParser;
+
+/// Floods a real HTTP server on loopback with real clients, and shows what
+/// three ways of counting sessions let in.
+///
+/// `POST /session` is guarded, in turn, by headcount's AdmissionCounter, by an
+/// AtomicUsize that is checked and then added to, and by fetch_add with undo.
+/// All clients are released at once in each burst, and a refused client comes
+/// straight back, whatever Retry-After says.
+///
+/// Creating a session awaits a lookup (--setup-ms), as session managers do.
+/// "check, then add" checks before it and adds after it, because that is how
+/// it is written; the other two hold their slot meanwhile. With --setup-ms 0
+/// nothing is awaited and the gap is a few instructions.
+///
+/// The run fails if the exact way is over its limit, refuses while a slot was
+/// free, does not return to zero, or gives a wrong answer. The defects of the
+/// hand-written ways are shown and do not fail the run.
+#[derive(Debug, Parser)]
+#[command(name = "flood", version, about, long_about, max_term_width = 100)]
+pub struct Cli {
+    /// Sessions that may be open at once
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = within(1, 10_000))]
+    pub limit: u64,
+
+    /// Concurrent clients, each a connection (two file descriptors)
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = within(1, 400))]
+    pub clients: u64,
+
+    /// Seconds of flood per way
+    #[arg(long, value_name = "S", default_value_t = 4, value_parser = within(1, 600))]
+    pub seconds: u64,
+
+    /// The most requests per way: the flood of a way ends early when they are spent
+    #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = within(1, 5_000_000))]
+    pub requests: u64,
+
+    /// The longest stay of a client in milliseconds; each draws its stays from 1 to this
+    #[arg(long, value_name = "MS", default_value_t = 8, value_parser = within(1, 1_000))]
+    pub stay_ms: u64,
+
+    /// What the lookup takes that creating a session awaits, in milliseconds; 0 awaits nothing
+    #[arg(long, value_name = "MS", default_value_t = 1, value_parser = within(0, 1_000))]
+    pub setup_ms: u64,
+
+    /// Threads of the server
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = within(1, 256))]
+    pub workers: u64,
+
+    /// Seed of the stays
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Where the chart goes; missing folders are made
+    #[arg(long, value_name = "PATH", default_value = "target/flood.svg")]
+    pub out: PathBuf,
+
+    /// About two seconds in all, for continuous integration
+    #[arg(long, conflicts_with = "seconds")]
+    pub quick: bool,
+}
+
+impl Cli {
+    /// How long each way is flooded.
+    pub fn flood(&self) -> Duration {
+        match self.quick {
+            true => Duration::from_millis(600),
+            false => Duration::from_secs(self.seconds),
+        }
+    }
+}
+
+/// A number from `least` to `most`; clap's error names the flag and the range.
+fn within(least: u64, most: u64) -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(least..=most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(args: &[&str]) -> String {
+        let args = ["flood"].iter().chain(args);
+        Cli::try_parse_from(args).expect_err("should be refused").to_string()
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_an_error_that_names_the_flag_and_the_range() {
+        for (flag, value, range) in [
+            ("--limit", "0", "1..=10000"),
+            ("--limit", "10001", "1..=10000"),
+            ("--clients", "0", "1..=400"),
+            ("--clients", "401", "1..=400"),
+            ("--seconds", "0", "1..=600"),
+            ("--requests", "0", "1..=5000000"),
+            ("--stay-ms", "0", "1..=1000"),
+            ("--setup-ms", "1001", "0..=1000"),
+            ("--workers", "0", "1..=256"),
+        ] {
+            let message = refusal(&[flag, value]);
+            assert!(message.contains(flag) && message.contains(range), "{flag}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_flag_that_does_not_exist_and_a_contradiction_are_errors() {
+        assert!(refusal(&["--limits", "3"]).contains("--limits"));
+        assert!(refusal(&["--clients", "many"]).contains("--clients"));
+        assert!(refusal(&["--quick", "--seconds", "3"]).contains("--seconds"));
+    }
+
+    #[test]
+    fn the_default_run_takes_under_thirty_seconds() {
+        let cli = Cli::try_parse_from(["flood"]).expect("no flag is needed");
+        assert!(3 * cli.flood() < Duration::from_secs(30));
+    }
+}

@@ -1,0 +1,152 @@
+//! A real HTTP/1.1 server on loopback. `POST /session` opens a session that
+//! lives as long as its response body is being streamed.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{RawQuery, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::serve::ListenerExt;
+use hyper::body::Frame;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Sleep, sleep, timeout};
+
+use crate::registry::{Registry, Session};
+use crate::ways::Way;
+
+/// When a refused client may come back, in seconds: the least that the header
+/// can say, since sessions here last for milliseconds.
+const RETRY_AFTER: &str = "1";
+
+/// How long sessions may take to end once the server was asked to stop.
+const LONGEST_DRAIN: Duration = Duration::from_secs(10);
+
+/// What the handler works with.
+pub struct App<W> {
+    /// The way that guards the handler.
+    pub way: W,
+    /// The server's own count of its sessions.
+    pub registry: Arc<Registry>,
+    /// How long the lookup takes that creating a session awaits.
+    pub setup: Duration,
+}
+
+/// A server that runs until it is stopped.
+pub struct Server {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    /// Listens on a free port of the loopback interface.
+    pub async fn start<W: Way>(runtime: &Handle, app: Arc<App<W>>) -> anyhow::Result<Self> {
+        let bound = runtime.spawn(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).await?;
+        let listener = bound.context("cannot listen on loopback")?;
+        let address = listener.local_addr()?;
+        // A session's last frame is small and late: without this it would wait
+        // for the client's delayed acknowledgement.
+        let listener = listener.tap_io(|stream| _ = stream.set_nodelay(true));
+        let router = Router::new().route("/session", post(open_session::<W>)).with_state(app);
+        let (stop, stopped) = oneshot::channel();
+        let serving = runtime.spawn(async move {
+            let stopped = async { _ = stopped.await };
+            axum::serve(listener, router).with_graceful_shutdown(stopped).await
+        });
+        Ok(Self { address, stop, serving })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops listening and waits until every connection is gone.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        _ = self.stop.send(());
+        let abort = self.serving.abort_handle();
+        match timeout(LONGEST_DRAIN, self.serving).await {
+            Ok(served) => Ok(served??),
+            Err(_elapsed) => {
+                abort.abort();
+                anyhow::bail!("connections are still open {LONGEST_DRAIN:?} after the flood")
+            }
+        }
+    }
+}
+
+/// The handler under flood. The query is how long the client will stay, in
+/// milliseconds.
+async fn open_session<W: Way>(
+    State(app): State<Arc<App<W>>>,
+    RawQuery(stay): RawQuery,
+) -> Response {
+    let Some(stay) = stay.and_then(|stay| stay.parse().ok()).map(Duration::from_millis) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let attempt = app.registry.attempt();
+    match app.way.open(look_up(app.setup)).await {
+        Ok(permit) => {
+            let session = Session::open(attempt, permit);
+            Body::new(Stream::of(session, stay)).into_response()
+        }
+        Err(_full) => {
+            attempt.refused();
+            let retry_after = [(header::RETRY_AFTER, RETRY_AFTER)];
+            (StatusCode::SERVICE_UNAVAILABLE, retry_after).into_response()
+        }
+    }
+}
+
+/// Stands for what creating a session awaits in a real server: its store, its
+/// backend, its worker.
+async fn look_up(takes: Duration) {
+    if !takes.is_zero() {
+        sleep(takes).await;
+    }
+}
+
+/// The response of an open session: a greeting at once, the end when the
+/// session ends. A client that hangs up drops it, and the session with it.
+struct Stream<P> {
+    greeting: Option<Bytes>,
+    session: Option<Session<P>>,
+    stay: Pin<Box<Sleep>>,
+}
+
+impl<P> Stream<P> {
+    fn of(session: Session<P>, stay: Duration) -> Self {
+        let greeting = Some(Bytes::from_static(b"open\n"));
+        Self { greeting, session: Some(session), stay: Box::pin(sleep(stay)) }
+    }
+}
+
+impl<P: Unpin> HttpBody for Stream<P> {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(greeting) = self.greeting.take() {
+            return Poll::Ready(Some(Ok(Frame::data(greeting))));
+        }
+        ready!(self.stay.as_mut().poll(context));
+        // Closed before the client can see the end of the body.
+        self.session = None;
+        Poll::Ready(None)
+    }
+}

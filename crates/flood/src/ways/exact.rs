@@ -1,0 +1,34 @@
+//! `headcount`: the slot is reserved in one atomic step that also decides.
+
+use std::sync::Arc;
+
+use headcount::{AdmissionCounter, Limit, OwnedPermit};
+
+use super::{Full, Way};
+
+/// The exact counter. Whatever ends the caller, the permit gives back: a
+/// client that hangs up during `setup` needs no code here.
+pub struct Exact(Arc<AdmissionCounter>);
+
+impl Way for Exact {
+    const NAME: &'static str = "headcount (exact)";
+
+    type Permit = OwnedPermit;
+
+    fn with_limit(limit: u32) -> Self {
+        Self(Arc::new(AdmissionCounter::new(Limit::at_most(limit))))
+    }
+
+    async fn open<S>(&self, setup: S) -> Result<OwnedPermit, Full>
+    where
+        S: Future<Output = ()> + Send,
+    {
+        let permit = self.0.try_acquire_owned().map_err(|_at_capacity| Full)?;
+        setup.await;
+        Ok(permit)
+    }
+
+    fn in_use(&self) -> usize {
+        self.0.in_use() as usize
+    }
+}
