@@ -97,17 +97,23 @@ async fn open_session<W: Way>(
         return StatusCode::BAD_REQUEST.into_response();
     };
     let attempt = app.registry.attempt();
-    match app.way.open(look_up(app.setup)).await {
+    match app.way.open(look_up(app.setup), refusal).await {
         Ok(permit) => {
             let session = Session::open(attempt, permit);
             Body::new(Stream::of(session, stay)).into_response()
         }
-        Err(_full) => {
+        Err(refusal) => {
             attempt.refused();
-            let retry_after = [(header::RETRY_AFTER, RETRY_AFTER)];
-            (StatusCode::SERVICE_UNAVAILABLE, retry_after).into_response()
+            refusal
         }
     }
+}
+
+/// The answer to a refused client.
+fn refusal() -> Response {
+    let headers = [(header::RETRY_AFTER, RETRY_AFTER), (header::CONTENT_TYPE, "application/json")];
+    let problem = format!(r#"{{"error":"at capacity","retry_after":{RETRY_AFTER}}}"#);
+    (StatusCode::SERVICE_UNAVAILABLE, headers, problem).into_response()
 }
 
 /// Stands for what creating a session awaits in a real server: its store, its

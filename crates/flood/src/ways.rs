@@ -6,6 +6,8 @@ mod check_then_add;
 mod exact;
 mod slot;
 
+use axum::response::Response;
+
 pub use add_then_undo::AddThenUndo;
 pub use check_then_add::CheckThenAdd;
 pub use exact::Exact;
@@ -21,17 +23,19 @@ pub trait Way: Send + Sync + 'static {
     /// A counter with nobody inside.
     fn with_limit(limit: u32) -> Self;
 
-    /// Admits a client or refuses it. An admitted one has had its session set
-    /// up: `setup` is what a server must await to create a session, and each
-    /// way awaits it where code of its kind does.
-    fn open<S>(&self, setup: S) -> impl Future<Output = Result<Self::Permit, Full>> + Send
+    /// Admits a client or refuses it: the server's handler, but for what is
+    /// the same in all of them. Each way awaits `setup`, which creates the
+    /// session, and calls `refuse`, which writes the answer to a refused
+    /// client, where code of its kind does.
+    fn open<S, R>(
+        &self,
+        setup: S,
+        refuse: R,
+    ) -> impl Future<Output = Result<Self::Permit, Response>> + Send
     where
-        S: Future<Output = ()> + Send;
+        S: Future<Output = ()> + Send,
+        R: FnOnce() -> Response + Send;
 
     /// What the counter itself says is in use.
     fn in_use(&self) -> usize;
 }
-
-/// The client was refused: the counter saw no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;

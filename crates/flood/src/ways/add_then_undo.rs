@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use axum::response::Response;
+
+use super::Way;
 use super::slot::Slot;
-use super::{Full, Way};
 
 /// Never over its limit. But between a refused client's add and its undo the
 /// count holds somebody who is not inside, and whoever asks then is refused
@@ -24,13 +26,14 @@ impl Way for AddThenUndo {
         Self { limit: limit as usize, open: Arc::default() }
     }
 
-    async fn open<S>(&self, setup: S) -> Result<Slot, Full>
+    async fn open<S, R>(&self, setup: S, refuse: R) -> Result<Slot, Response>
     where
         S: Future<Output = ()> + Send,
+        R: FnOnce() -> Response + Send,
     {
         let (slot, before) = Slot::add_to(&self.open);
         if before >= self.limit {
-            return Err(Full); // `slot` goes here: that is the undo
+            return Err(refuse()); // `slot` goes on return: that is the undo
         }
         setup.await;
         Ok(slot)

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use axum::response::Response;
+
+use super::Way;
 use super::slot::Slot;
-use super::{Full, Way};
 
 /// Everyone who checks while the last slot is free finds it free, and all of
 /// them are counted later. It is the shape of every session manager that asks
@@ -24,12 +26,13 @@ impl Way for CheckThenAdd {
         Self { limit: limit as usize, open: Arc::default() }
     }
 
-    async fn open<S>(&self, setup: S) -> Result<Slot, Full>
+    async fn open<S, R>(&self, setup: S, refuse: R) -> Result<Slot, Response>
     where
         S: Future<Output = ()> + Send,
+        R: FnOnce() -> Response + Send,
     {
         if self.open.load(SeqCst) >= self.limit {
-            return Err(Full);
+            return Err(refuse());
         }
         setup.await;
         Ok(Slot::add_to(&self.open).0)

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use axum::response::Response;
 use headcount::{AdmissionCounter, Limit, OwnedPermit};
 
-use super::{Full, Way};
+use super::Way;
 
 /// The exact counter. Whatever ends the caller, the permit gives back: a
 /// client that hangs up during `setup` needs no code here.
@@ -19,11 +20,12 @@ impl Way for Exact {
         Self(Arc::new(AdmissionCounter::new(Limit::at_most(limit))))
     }
 
-    async fn open<S>(&self, setup: S) -> Result<OwnedPermit, Full>
+    async fn open<S, R>(&self, setup: S, refuse: R) -> Result<OwnedPermit, Response>
     where
         S: Future<Output = ()> + Send,
+        R: FnOnce() -> Response + Send,
     {
-        let permit = self.0.try_acquire_owned().map_err(|_at_capacity| Full)?;
+        let permit = self.0.try_acquire_owned().map_err(|_at_capacity| refuse())?;
         setup.await;
         Ok(permit)
     }
