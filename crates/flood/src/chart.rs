@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
@@ -14,25 +14,33 @@ use crate::timeline::{Bucket, timeline};
 type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 const WIDTH: u32 = 960;
-const HEADER: u32 = 64;
-const PANEL: u32 = 210;
-/// Columns of a panel: about one for each of its pixels.
-const BUCKETS: usize = 800;
+const HEADER: u32 = 86;
+const PANEL: u32 = 200;
+/// What the lowest panel needs besides, to name the time axis.
+const FOOTER: u32 = 18;
+/// Columns of a panel, about two pixels wide.
+const BUCKETS: usize = 440;
 
-const INSIDE: RGBColor = RGBColor(0x3b, 0x82, 0xc4);
+const PEAK: RGBColor = RGBColor(0xa9, 0xcb, 0xe8);
+const SAMPLED: RGBColor = RGBColor(0x1f, 0x5f, 0x9e);
 const OVER: RGBColor = RGBColor(0xd6, 0x3a, 0x3a);
 const LIMIT: RGBColor = RGBColor(0x11, 0x11, 0x11);
-const SPURIOUS: RGBColor = RGBColor(0xe6, 0x8a, 0x00);
+const SPURIOUS: RGBColor = RGBColor(0xd9, 0x7b, 0x00);
 const TEXT: RGBColor = RGBColor(0x33, 0x33, 0x33);
 const FONT: &str = "sans-serif";
 
-/// Writes the picture as SVG, with the folders above it.
-pub fn write(path: &Path, outcomes: &[Outcome], limit: u32, subtitle: &str) -> anyhow::Result<()> {
+/// Makes the folders above `path`, so that a path that cannot be written to is
+/// an error before the flood and not after it.
+pub fn prepare(path: &Path) -> anyhow::Result<()> {
+    ensure!(!path.is_dir(), "--out {} is a folder; it should name a file", path.display());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder {
-        fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    }
+    folder
+        .map_or(Ok(()), fs::create_dir_all)
+        .with_context(|| format!("cannot make the folder of --out {}", path.display()))
+}
+
+/// Writes the picture as SVG.
+pub fn write(path: &Path, outcomes: &[Outcome], limit: u32, subtitle: &str) -> anyhow::Result<()> {
     let mut svg = String::new();
     draw(&mut svg, outcomes, limit, subtitle)
         .map_err(|error| anyhow::anyhow!("cannot draw the chart: {error}"))?;
@@ -42,7 +50,7 @@ pub fn write(path: &Path, outcomes: &[Outcome], limit: u32, subtitle: &str) -> a
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 fn draw(svg: &mut String, outcomes: &[Outcome], limit: u32, subtitle: &str) -> Drawn {
-    let height = HEADER + PANEL * outcomes.len() as u32;
+    let height = HEADER + PANEL * outcomes.len() as u32 + FOOTER;
     let root = SVGBackend::with_string(svg, (WIDTH, height)).into_drawing_area();
     root.fill(&WHITE)?;
     let (header, panels) = root.split_vertically(HEADER);
@@ -50,9 +58,14 @@ fn draw(svg: &mut String, outcomes: &[Outcome], limit: u32, subtitle: &str) -> D
     let highest = outcomes.iter().map(|outcome| outcome.peak_open).max().unwrap_or(0);
     let top = highest.max(limit as usize) as f64 * 1.2;
     let last = outcomes.iter().map(|outcome| outcome.at_rest.at).max().unwrap_or(1);
-    for (panel, outcome) in panels.split_evenly((outcomes.len(), 1)).iter().zip(outcomes) {
-        let buckets = timeline(outcome, last, BUCKETS);
-        draw_panel(panel, outcome, &buckets, limit, (seconds(last), top))?;
+    let mut below = panels;
+    for (index, outcome) in outcomes.iter().enumerate() {
+        let lowest = index + 1 == outcomes.len();
+        let (panel, rest) = below.split_vertically(PANEL + if lowest { FOOTER } else { 0 });
+        below = rest;
+        let buckets = timeline(&outcome.verdict, &outcome.samples, last, BUCKETS);
+        let axes = Axes { last: seconds(last), top, named: lowest };
+        draw_panel(&panel, outcome, &buckets, limit, axes)?;
     }
     root.present()?;
     Ok(())
@@ -64,16 +77,25 @@ fn draw_header(area: &Canvas<'_>, subtitle: &str) -> Drawn {
     let small = (FONT, 13).into_font().color(&TEXT);
     area.draw_text(subtitle, &small, (14, 38))?;
     let legend = [
-        (INSIDE, "open", 560),
-        (OVER, "open over the limit", 624),
-        (LIMIT, "limit", 770),
-        (SPURIOUS, "spurious refusal", 832),
+        (PEAK, "open, peak", 14),
+        (OVER, "open over the limit, peak", 112),
+        (SAMPLED, "open, mean of samples", 292),
+        (LIMIT, "limit", 456),
+        (SPURIOUS, "refused while a slot was free", 516),
     ];
     for (colour, label, x) in legend {
-        area.draw(&Rectangle::new([(x, 40), (x + 10, 50)], colour.filled()))?;
-        area.draw_text(label, &small, (x + 15, 38))?;
+        area.draw(&Rectangle::new([(x, 63), (x + 10, 73)], colour.filled()))?;
+        area.draw_text(label, &small, (x + 15, 61))?;
     }
     Ok(())
+}
+
+/// The same for every panel, but that only the lowest names the time.
+#[derive(Clone, Copy)]
+struct Axes {
+    last: f64,
+    top: f64,
+    named: bool,
 }
 
 fn draw_panel(
@@ -81,24 +103,27 @@ fn draw_panel(
     outcome: &Outcome,
     buckets: &[Bucket],
     limit: u32,
-    (last, top): (f64, f64),
+    axes: Axes,
 ) -> Drawn {
+    draw_caption(area, outcome, limit)?;
+    let Axes { last, top, named } = axes;
     let mut chart = ChartBuilder::on(area)
-        .caption(caption(outcome), (FONT, 15).into_font().color(&TEXT))
+        .margin_top(30)
         .margin_left(10)
         .margin_right(18)
-        .x_label_area_size(36)
+        .x_label_area_size(20 + if named { FOOTER } else { 0 })
         .y_label_area_size(48)
         .build_cartesian_2d(0.0..last, 0.0..top)?;
+    let small = (FONT, 12).into_font().color(&TEXT);
     chart
         .configure_mesh()
         .disable_x_mesh()
         .light_line_style(TRANSPARENT)
         .bold_line_style(BLACK.mix(0.08))
         .axis_style(TEXT.mix(0.6))
-        .label_style((FONT, 12).into_font().color(&TEXT))
-        .axis_desc_style((FONT, 12).into_font().color(&TEXT))
-        .x_desc("time (s)")
+        .label_style(small.clone())
+        .axis_desc_style(small)
+        .x_desc(if named { "time (s)" } else { "" })
         .y_desc("open sessions")
         .x_label_formatter(&|x| format!("{x:.1}"))
         .y_label_formatter(&|y| format!("{y:.0}"))
@@ -106,18 +131,19 @@ fn draw_panel(
         .draw()?;
 
     let limit = f64::from(limit);
-    let steps = |value: fn(&Bucket) -> usize, floor: f64, ceiling: f64| -> Vec<(f64, f64)> {
+    let steps = |value: fn(&Bucket) -> f64, floor: f64, ceiling: f64| -> Vec<(f64, f64)> {
         let corners = |bucket: &Bucket| {
-            let height = (value(bucket) as f64).clamp(floor, ceiling);
+            let height = value(bucket).clamp(floor, ceiling);
             [(seconds(bucket.span.from), height), (seconds(bucket.span.to), height)]
         };
         buckets.iter().flat_map(corners).collect()
     };
-    let peaks = |bucket: &Bucket| bucket.peak;
-    chart.draw_series(AreaSeries::new(steps(peaks, limit, top), limit, OVER.mix(0.75)))?;
-    chart.draw_series(AreaSeries::new(steps(peaks, 0.0, limit), 0.0, INSIDE.mix(0.45)))?;
-    let sampled = steps(|bucket| bucket.sampled, 0.0, top);
-    chart.draw_series(LineSeries::new(sampled, INSIDE.stroke_width(1)))?;
+    let peaks = |bucket: &Bucket| bucket.peak as f64;
+    chart.draw_series(AreaSeries::new(steps(peaks, limit, top), limit, OVER.mix(0.6)))?;
+    chart.draw_series(AreaSeries::new(steps(peaks, 0.0, limit), 0.0, PEAK))?;
+    let sampled = |bucket: &Bucket| bucket.sampled;
+    let centre = |bucket: &Bucket| (seconds(bucket.span.from), sampled(bucket));
+    chart.draw_series(LineSeries::new(buckets.iter().map(centre), SAMPLED))?;
     chart.draw_series(LineSeries::new([(0.0, limit), (last, limit)], LIMIT.stroke_width(2)))?;
     let marks = buckets.iter().filter(|bucket| bucket.spurious > 0).map(|bucket| {
         let x = seconds(bucket.span.from);
@@ -127,14 +153,23 @@ fn draw_panel(
     Ok(())
 }
 
-fn caption(outcome: &Outcome) -> String {
-    format!(
-        "{}: peak {} open, {} spurious refusals, {} open at rest",
-        outcome.name,
-        outcome.peak_open,
-        thousands(outcome.verdict.spurious.len() as u64),
-        outcome.at_rest.open,
-    )
+/// The way's name, and its defects in their colours.
+fn draw_caption(area: &Canvas<'_>, outcome: &Outcome, limit: u32) -> Drawn {
+    let bold = (FONT, 15).into_font().style(FontStyle::Bold).color(&TEXT);
+    area.draw_text(outcome.name, &bold, (58, 8))?;
+    let coloured = |colour: &RGBColor, defect: bool| {
+        (FONT, 13).into_font().color(if defect { colour } else { &TEXT })
+    };
+    let peak = format!("peak {} open, limit {limit}", outcome.peak_open);
+    let over = outcome.peak_open > limit as usize;
+    area.draw_text(&peak, &coloured(&OVER, over), (260, 9))?;
+    let spurious = outcome.verdict.spurious.len() as u64;
+    let refused = format!("{} spurious refusals", thousands(spurious));
+    area.draw_text(&refused, &coloured(&SPURIOUS, spurious > 0), (450, 9))?;
+    let left = outcome.at_rest.open;
+    let rest = format!("{left} open at rest");
+    area.draw_text(&rest, &coloured(&OVER, left > 0), (630, 9))?;
+    Ok(())
 }
 
 fn seconds(stamp: u64) -> f64 {

@@ -30,7 +30,7 @@ pub struct Cli {
     pub limit: u64,
 
     /// Concurrent clients, each a connection (two file descriptors)
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = within(1, 400))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = within(1, 400))]
     pub clients: u64,
 
     /// Seconds of flood per way
@@ -42,14 +42,14 @@ pub struct Cli {
     pub requests: u64,
 
     /// The longest stay of a client in milliseconds; each draws its stays from 1 to this
-    #[arg(long, value_name = "MS", default_value_t = 8, value_parser = within(1, 1_000))]
+    #[arg(long, value_name = "MS", default_value_t = 12, value_parser = within(1, 1_000))]
     pub stay_ms: u64,
 
     /// What the lookup takes that creating a session awaits, in milliseconds; 0 awaits nothing
     #[arg(long, value_name = "MS", default_value_t = 1, value_parser = within(0, 1_000))]
     pub setup_ms: u64,
 
-    /// Threads of the server
+    /// Threads of the server; more than there are cores, so that some are stopped mid-step
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = within(1, 256))]
     pub workers: u64,
 
@@ -70,7 +70,7 @@ impl Cli {
     /// How long each way is flooded.
     pub fn flood(&self) -> Duration {
         match self.quick {
-            true => Duration::from_millis(600),
+            true => Duration::from_millis(500),
             false => Duration::from_secs(self.seconds),
         }
     }

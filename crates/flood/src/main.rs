@@ -45,9 +45,13 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let settings = settings(cli)?;
+    chart::prepare(&cli.out)?;
     // Two runtimes, so that clients cannot starve the server's threads.
     let server = runtime("server", cli.workers as usize)?;
     let clients = runtime("clients", 2)?;
+    if cli.clients <= cli.limit {
+        eprintln!("note: no more clients than the limit: nobody needs to be refused");
+    }
     let outcomes = clients.block_on(flood_all(&settings, server.handle()))?;
 
     println!("{}", report::table(&outcomes));
@@ -55,7 +59,8 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         println!("{}", report::findings(outcome, settings.limit));
     }
     let exact = outcomes.first().context("no way was flooded")?;
-    for broken in promises::broken(exact, settings.limit) {
+    let broken = promises::broken(exact, settings.limit);
+    for broken in &broken {
         eprintln!("error: {} broke its promise: {broken}", exact.name);
     }
     if outcomes.iter().any(|outcome| outcome.interrupted) {
@@ -64,10 +69,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     }
     chart::write(&cli.out, &outcomes, settings.limit, &subtitle(cli))?;
     println!("chart: {}", cli.out.display());
-    Ok(match promises::broken(exact, settings.limit).is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    })
+    Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn settings(cli: &Cli) -> anyhow::Result<Settings> {
@@ -100,21 +102,33 @@ async fn flood_all(settings: &Settings, server: &Handle) -> anyhow::Result<Vec<O
         }
     });
     let progress = Progress::new(settings.flood, 3);
-    let mut outcomes = Vec::new();
-    outcomes.push(flood_one::<Exact>(settings, server, &stop, &progress).await?);
-    outcomes.push(flood_one::<CheckThenAdd>(settings, server, &stop, &progress).await?);
-    outcomes.push(flood_one::<AddThenUndo>(settings, server, &stop, &progress).await?);
-    progress.finish();
-    Ok(outcomes)
+    let flooded = Flooded { settings, server, stop, progress, outcomes: Vec::new() };
+    let flooded = flooded.with::<Exact>().await?;
+    let flooded = flooded.with::<CheckThenAdd>().await?;
+    let flooded = flooded.with::<AddThenUndo>().await?;
+    flooded.progress.finish();
+    Ok(flooded.outcomes)
 }
 
-async fn flood_one<W: Way>(
-    settings: &Settings,
-    server: &Handle,
-    stop: &watch::Receiver<bool>,
-    progress: &Progress,
-) -> anyhow::Result<Outcome> {
-    flood::<W>(settings, server, stop.clone(), progress.way(W::NAME)).await
+/// The ways flooded so far, and what the next one needs.
+struct Flooded<'a> {
+    settings: &'a Settings,
+    server: &'a Handle,
+    stop: watch::Receiver<bool>,
+    progress: Progress,
+    outcomes: Vec<Outcome>,
+}
+
+impl Flooded<'_> {
+    /// Floods one more way, unless an earlier one was interrupted.
+    async fn with<W: Way>(mut self) -> anyhow::Result<Self> {
+        if !self.outcomes.iter().any(|outcome| outcome.interrupted) {
+            let seen = self.progress.way(W::NAME);
+            let stop = self.stop.clone();
+            self.outcomes.push(flood::<W>(self.settings, self.server, stop, seen).await?);
+        }
+        Ok(self)
+    }
 }
 
 fn subtitle(cli: &Cli) -> String {

@@ -1,7 +1,7 @@
 //! A flood as columns of equal width, as the chart draws it.
 
-use crate::audit::{Span, Stamp};
-use crate::flood::Outcome;
+use crate::audit::{Span, Stamp, Verdict};
+use crate::sampler::Sample;
 
 /// What happened in one column.
 #[derive(Debug, Clone, Copy)]
@@ -10,21 +10,21 @@ pub struct Bucket {
     pub span: Span,
     /// The most sessions that were surely open at once, however briefly.
     pub peak: usize,
-    /// The open sessions that the sampler saw last.
-    pub sampled: usize,
+    /// The mean of the open sessions that the sampler saw.
+    pub sampled: f64,
     /// Spurious refusals that were given.
     pub spurious: usize,
 }
 
 /// Cuts the flood, from 0 to `last`, into so many buckets.
-pub fn timeline(outcome: &Outcome, last: Stamp, buckets: usize) -> Vec<Bucket> {
+pub fn timeline(verdict: &Verdict, samples: &[Sample], last: Stamp, buckets: usize) -> Vec<Bucket> {
     let width = last.div_ceil(buckets as u64).max(1);
-    let mut steps = outcome.verdict.steps.iter().peekable();
-    let mut samples = outcome.samples.iter().peekable();
-    let mut spurious: Vec<Stamp> = outcome.verdict.spurious.iter().map(|r| r.to).collect();
+    let mut steps = verdict.steps.iter().peekable();
+    let mut samples = samples.iter().peekable();
+    let mut spurious: Vec<Stamp> = verdict.spurious.iter().map(|r| r.to).collect();
     spurious.sort_unstable();
     let mut spurious = spurious.into_iter().peekable();
-    let (mut open, mut sampled) = (0, 0);
+    let (mut open, mut sampled) = (0, 0.0);
     let mut columns = Vec::with_capacity(buckets);
     for from in (0..last).step_by(width as usize) {
         let to = from + width;
@@ -33,8 +33,14 @@ pub fn timeline(outcome: &Outcome, last: Stamp, buckets: usize) -> Vec<Bucket> {
             open = now;
             bucket.peak = bucket.peak.max(open);
         }
+        let (mut sum, mut looks) = (0, 0);
         while let Some(sample) = samples.next_if(|sample| sample.at < to) {
-            sampled = sample.open;
+            sum += sample.open;
+            looks += 1;
+        }
+        if looks > 0 {
+            // A bucket that was not looked at keeps what was seen before it.
+            sampled = sum as f64 / f64::from(looks);
         }
         bucket.sampled = sampled;
         while spurious.next_if(|&at| at < to).is_some() {
@@ -43,4 +49,28 @@ pub fn timeline(outcome: &Outcome, last: Stamp, buckets: usize) -> Vec<Bucket> {
         columns.push(bucket);
     }
     columns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peak_is_seen_however_briefly_it_lasts() {
+        let steps = vec![(5, 1), (12, 2), (13, 9), (14, 2), (31, 0)];
+        let verdict = Verdict { steps, spurious: vec![] };
+        let peaks: Vec<usize> = timeline(&verdict, &[], 40, 4).iter().map(|b| b.peak).collect();
+        assert_eq!(peaks, [1, 9, 2, 2]);
+    }
+
+    #[test]
+    fn samples_are_averaged_and_spurious_refusals_counted_where_they_belong() {
+        let sample = |at, open| Sample { at, in_use: 0, open };
+        let spurious = [(25, 29), (3, 4), (5, 6)].map(|(from, to)| Span { from, to }).to_vec();
+        let verdict = Verdict { steps: vec![], spurious };
+        let samples = [sample(1, 2), sample(9, 4), sample(20, 7)];
+        let buckets = timeline(&verdict, &samples, 30, 3);
+        let seen: Vec<_> = buckets.iter().map(|b| (b.sampled, b.spurious)).collect();
+        assert_eq!(seen, [(3.0, 2), (3.0, 0), (7.0, 1)]);
+    }
 }
