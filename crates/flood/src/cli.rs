@@ -19,6 +19,11 @@ use clap::builder::RangedU64ValueParser;
 /// it is written; the other two hold their slot meanwhile. With --setup-ms 0
 /// nothing is awaited and the gap is a few instructions.
 ///
+/// "fetch_add with undo" takes a refused client off its count when the handler
+/// returns, that is after the answer was written. A refusal is called spurious
+/// only if fewer sessions than the limit were possibly there during all of it.
+/// It takes two server threads at least, and one that is stopped mid-step.
+///
 /// The run fails if the exact way is over its limit, refuses while a slot was
 /// free, does not return to zero, or gives a wrong answer. The defects of the
 /// hand-written ways are shown and do not fail the run.
@@ -38,7 +43,7 @@ pub struct Cli {
     pub seconds: u64,
 
     /// The most requests per way: the flood of a way ends early when they are spent
-    #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = within(1, 5_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 2_000_000, value_parser = within(1, 5_000_000))]
     pub requests: u64,
 
     /// The longest stay of a client in milliseconds; each draws its stays from 1 to this

@@ -30,9 +30,7 @@ impl Progress {
         move |sample| {
             let elapsed = (sample.at / 1_000_000).min(per_way);
             bar.set_position(before + elapsed);
-            if elapsed % 100 == 0 {
-                bar.set_message(format!("{} open, {} in use", sample.open, sample.in_use));
-            }
+            bar.set_message(format!("{} open, {} in use", sample.open, sample.in_use));
         }
     }
 
