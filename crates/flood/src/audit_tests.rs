@@ -36,7 +36,7 @@ fn a_planted_spurious_refusal_is_found_among_honest_ones() {
     let before_all = span(1, 9);
     let between = span(41, 49);
     let after_all = span(71, 75);
-    let honest = [span(25, 26), span(39, 45), span(45, 50), span(9, 20)];
+    let honest = [span(25, 26), span(40, 45), span(45, 50), span(9, 20)];
     let refusals = [&[before_all, between, after_all][..], &honest].concat();
     assert_eq!(judge(2, &stays, &refusals).1, [before_all, between, after_all]);
 }
@@ -46,6 +46,12 @@ fn a_slot_that_passes_on_at_one_stamp_is_neither_overshoot_nor_vacancy() {
     let first = Stay { held: span(10, 20), open: Some(span(10, 20)) };
     let second = Stay { held: span(20, 30), open: Some(span(20, 30)) };
     assert_eq!(judge(1, &[first, second], &[span(20, 20), span(11, 29)]), (1, vec![]));
+}
+
+#[test]
+fn slots_that_only_touch_were_possibly_held_together_but_not_surely() {
+    let touching = [stay(10, 20), stay(20, 30)];
+    assert_eq!(judge(2, &touching, &[span(15, 25), span(20, 20)]), (1, vec![]));
 }
 
 #[test]
