@@ -141,12 +141,12 @@ fn draw_panel(
     let peaks = |bucket: &Bucket| bucket.peak as f64;
     chart.draw_series(AreaSeries::new(steps(peaks, limit, top), limit, OVER.mix(0.6)))?;
     chart.draw_series(AreaSeries::new(steps(peaks, 0.0, limit), 0.0, PEAK))?;
-    let sampled = |bucket: &Bucket| bucket.sampled;
-    let centre = |bucket: &Bucket| (seconds(bucket.span.from), sampled(bucket));
-    chart.draw_series(LineSeries::new(buckets.iter().map(centre), SAMPLED))?;
+    let middle = |bucket: &Bucket| seconds(bucket.span.from.midpoint(bucket.span.to));
+    let means = buckets.iter().map(|bucket| (middle(bucket), bucket.sampled));
+    chart.draw_series(LineSeries::new(means, SAMPLED))?;
     chart.draw_series(LineSeries::new([(0.0, limit), (last, limit)], LIMIT.stroke_width(2)))?;
     let marks = buckets.iter().filter(|bucket| bucket.spurious > 0).map(|bucket| {
-        let x = seconds(bucket.span.from);
+        let x = middle(bucket);
         PathElement::new([(x, top * 0.91), (x, top * 0.98)], SPURIOUS.stroke_width(2))
     });
     chart.draw_series(marks)?;

@@ -22,7 +22,7 @@ use clap::builder::RangedU64ValueParser;
 /// "fetch_add with undo" takes a refused client off its count when the handler
 /// returns, that is after the answer was written. A refusal is called spurious
 /// only if fewer sessions than the limit were possibly there during all of it.
-/// It takes two server threads at least, and one that is stopped mid-step.
+/// It takes two server threads: one between its add and its undo, one that asks.
 ///
 /// The run fails if the exact way is over its limit, refuses while a slot was
 /// free, does not return to zero, or gives a wrong answer. The defects of the
