@@ -23,7 +23,7 @@
 //! # }
 //! ```
 //!
-//! Read the source in this order: `admission.rs`, its models in
+//! Read the source in this order: `admission/mod.rs`, its models in
 //! `loom-tests/admission.rs`, then the pages under `docs`, which are compiled
 //! into this documentation as [`docs`].
 

@@ -1,4 +1,4 @@
-//! Read after `admission.rs`. Permits: the owners of slots.
+//! Read after `mod.rs`. Permits: the owners of slots.
 //!
 //! *Invariant*: over all permits of a counter, the sum of `held`, plus what
 //! was forgotten, is the counter's `in_use`. Only four steps change who holds

@@ -37,7 +37,7 @@
 //! value may recur (ABA) harmlessly: it is the whole state.
 //!
 //! *Who may touch it*: only this file touches the word; permits release
-//! through it exactly once, by ownership (`admission/permit.rs`).
+//! through it exactly once, by ownership (`permit.rs`).
 //!
 //! *Checked by*: `loom-tests/admission.rs` and its mutants, the depth-first
 //! twin, `tests/admission_model.rs`, `tests/admission_audit.rs`.
