@@ -274,7 +274,7 @@ mod three_threads {
     #[test]
     fn no_refusal_of_three_is_spurious() {
         linearizable(
-            2,
+            1,
             [
                 |c| c.acquire_and_release(1),
                 |c| c.acquire_and_release(1),
