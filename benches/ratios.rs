@@ -1,1 +1,213 @@
-fn main() {}
+//! Our figure over each peer's, in one process: `cargo bench --bench ratios --
+//! admission`, or `-- all`.
+//!
+//! Criterion measures one peer after another, minutes apart, so on a busy
+//! machine it compares moments as much as peers. Here every round measures
+//! every case once, peers in a rotating order, and a ratio is taken within its
+//! round; the table shows the median of the rounds and their middle half.
+
+mod common;
+mod workloads;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use comfy_table::{Table, presets};
+use common::{Case, OURS, Over, Part, throughput};
+use lexopt::prelude::*;
+use statrs::statistics::{Data, OrderStatistics};
+
+const USAGE: &str = "\
+usage: cargo bench --bench ratios -- PART... [--rounds N] [--window-ms N]
+
+  PART           admission, or all
+  --rounds N     rounds to take the median of, 1 to 1000 (default 15)
+  --window-ms N  time per measurement, 1 to 10000 (default 30)";
+
+struct Options {
+    parts: Vec<Part>,
+    rounds: usize,
+    window: Duration,
+}
+
+/// `None` where the usage was asked for.
+fn options() -> Result<Option<Options>, lexopt::Error> {
+    let available = || vec![workloads::admission::part()];
+    let mut options = Options { parts: Vec::new(), rounds: 15, window: Duration::from_millis(30) };
+    let within = |name: &str, value: u64, most: u64| match value {
+        0 => Err(format!("--{name} must be from 1 to {most}")),
+        value if value > most => Err(format!("--{name} must be from 1 to {most}")),
+        value => Ok(value),
+    };
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            // Cargo adds this to every bench target's arguments.
+            Long("bench") => {}
+            Long("help") => return Ok(None),
+            Long("rounds") => {
+                options.rounds = within("rounds", parser.value()?.parse()?, 1000)? as usize;
+            }
+            Long("window-ms") => {
+                let millis = within("window-ms", parser.value()?.parse()?, 10_000)?;
+                options.window = Duration::from_millis(millis);
+            }
+            Value(name) if name == "all" => options.parts.extend(available()),
+            Value(name) => {
+                let part = available().into_iter().find(|part| name == part.name);
+                options.parts.push(part.ok_or(format!("there is no part {name:?}"))?);
+            }
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    if options.parts.is_empty() {
+        return Err("name a part, or all".into());
+    }
+    Ok(Some(options))
+}
+
+/// One line of the table: our figure over another's.
+struct Ratio {
+    workload: &'static str,
+    threads: usize,
+    over: String,
+    /// Millions of operations per second, medians: ours and the other's.
+    ours: f64,
+    theirs: f64,
+    /// Quartiles of the rounds' ratios.
+    quartiles: [f64; 3],
+    goal: Option<f64>,
+}
+
+impl Ratio {
+    fn met(&self) -> &'static str {
+        match self.goal {
+            None => "",
+            Some(goal) if self.quartiles[1] >= goal => "met",
+            Some(_) => "NOT met",
+        }
+    }
+}
+
+fn quartiles(values: impl Iterator<Item = f64>) -> [f64; 3] {
+    let mut data = Data::new(values.collect::<Vec<_>>());
+    [data.lower_quartile(), data.median(), data.upper_quartile()]
+}
+
+/// Operations per second: for each case, one figure a round.
+fn measure(part: &Part, rounds: usize, window: Duration) -> Vec<Vec<f64>> {
+    let mut figures = vec![Vec::with_capacity(rounds); part.cases.len()];
+    for round in 0..rounds {
+        for turn in 0..part.cases.len() {
+            // Whoever comes first in one round comes later in the next.
+            let index = (turn + round * 7) % part.cases.len();
+            figures[index].push(throughput(&part.cases[index], window));
+        }
+        eprint!("\r{}: round {} of {rounds}", part.name, round + 1);
+    }
+    eprintln!();
+    figures
+}
+
+fn ratios(part: &Part, figures: &[Vec<f64>]) -> Vec<Ratio> {
+    let ours = |case: &Case, threads: usize| {
+        let same = |other: &Case| {
+            other.peer == OURS && other.workload == case.workload && other.threads == threads
+        };
+        &figures[part.cases.iter().position(same).expect("each case has one of ours")]
+    };
+    let one_of = |case: &Case, over: Over, ours: &[f64], theirs: &[f64]| {
+        let goal = part.goals.iter().find(|goal| {
+            goal.over == over && goal.workload == case.workload && goal.threads == case.threads
+        });
+        let millions = |figures: &[f64]| quartiles(figures.iter().copied())[1] / 1e6;
+        Ratio {
+            workload: case.workload,
+            threads: case.threads,
+            over: match over {
+                Over::Peer(name) => name.to_owned(),
+                Over::OurselvesAtOneThread => "itself at 1 thread".to_owned(),
+            },
+            ours: millions(ours),
+            theirs: millions(theirs),
+            quartiles: quartiles(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs)),
+            goal: goal.map(|goal| goal.at_least),
+        }
+    };
+    let lines = part.cases.iter().zip(figures).filter_map(|(case, figure)| {
+        let ours_here = ours(case, case.threads);
+        match case.peer {
+            OURS if case.threads == 1 => None,
+            OURS => Some(one_of(case, Over::OurselvesAtOneThread, figure, ours(case, 1))),
+            peer => Some(one_of(case, Over::Peer(peer), ours_here, figure)),
+        }
+    });
+    let mut lines: Vec<_> = lines.collect();
+    lines.sort_by_key(|ratio| (ratio.workload, ratio.threads));
+    lines
+}
+
+const COLUMNS: [&str; 9] = [
+    "workload",
+    "threads",
+    "over",
+    "ours M/s",
+    "theirs M/s",
+    "ratio",
+    "middle half",
+    "goal",
+    "met",
+];
+
+fn row(ratio: &Ratio) -> [String; 9] {
+    let [low, median, high] = ratio.quartiles;
+    [
+        ratio.workload.to_owned(),
+        ratio.threads.to_string(),
+        ratio.over.clone(),
+        format!("{:.2}", ratio.ours),
+        format!("{:.2}", ratio.theirs),
+        format!("{median:.2}"),
+        format!("{low:.2}-{high:.2}"),
+        ratio.goal.map_or(String::new(), |goal| format!(">= {goal}")),
+        ratio.met().to_owned(),
+    ]
+}
+
+fn report(part: &Part, ratios: &[Ratio]) -> Result<(), Box<dyn std::error::Error>> {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN).set_header(COLUMNS);
+    table.add_rows(ratios.iter().map(row));
+    println!("\n{}, ours over theirs in one run\n{table}", part.name);
+
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ratios");
+    fs::create_dir_all(&folder)?;
+    let mut csv = csv::Writer::from_path(folder.join(part.name).with_extension("csv"))?;
+    csv.write_record(COLUMNS)?;
+    for ratio in ratios {
+        csv.write_record(row(ratio))?;
+    }
+    csv.flush()?;
+    println!("written to target/ratios/{}.csv", part.name);
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let options = match options() {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            println!("{USAGE}");
+            return Ok(());
+        }
+        Err(error) => {
+            eprintln!("{error}\n\n{USAGE}");
+            std::process::exit(2);
+        }
+    };
+    for part in &options.parts {
+        let figures = measure(part, options.rounds, options.window);
+        report(part, &ratios(part, &figures))?;
+    }
+    Ok(())
+}

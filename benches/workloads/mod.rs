@@ -1,0 +1,3 @@
+//! What is measured, a file for each part of the crate.
+
+pub mod admission;
