@@ -1,2 +1,11 @@
-//! Pages about the crate as a whole, for readers of this documentation only:
-//! no code lives here.
+//! Pages about the crate as a whole: no code lives here.
+//!
+//! - [`design`]: what the parts are and why they are built as they are
+//! - [`orderings`]: the rules that every memory ordering here follows
+//! - [`testing`]: what "verified" means here, and what it does not
+//! - [`limitations`]: what the crate does not do, and where others are faster
+
+pub mod design;
+pub mod limitations;
+pub mod orderings;
+pub mod testing;

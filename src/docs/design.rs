@@ -1,0 +1,44 @@
+//! What the parts are and why they are built as they are.
+//!
+//! A server that keeps state per client asks the same questions again and
+//! again: may this client come in, who is still here, who has gone quiet, when
+//! may the refused one come back. Each part answers one of them, is useful
+//! alone and knows nothing of the others.
+//!
+//! # The admission counter
+//!
+//! One atomic word holds the limit and the count:
+//!
+//! ```text
+//!  63           32 31            0
+//! +---------------+---------------+
+//! |     limit     |    in_use     |
+//! +---------------+---------------+
+//! ```
+//!
+//! *Why not check, then add?* Two threads that both read `limit - 1` both add.
+//! The overshoot is then permanent wherever each newcomer makes room for one:
+//! nothing ever counts back below the limit.
+//!
+//! *Why not add, and undo when it was too much?* An attempt that will be undone
+//! is counted for a moment, and whoever looks in that moment is refused
+//! although there is room. Under contention at a small limit up to half of the
+//! refusals are of this kind, and a check before the addition does not repair
+//! it. Reserving by compare-and-swap counts an attempt only when it is granted.
+//!
+//! *Why the limit in the same word?* A verdict must judge one count by one
+//! limit. With two words a change of the limit needs a debt to be paid off by
+//! those who leave; with one, lowering it below `in_use` simply admits nobody
+//! until enough have left, and the count has nothing to drift from.
+//!
+//! *Why no public release?* In normal life a session is closed twice: by the
+//! request that ends it and by the task that notices its end. A release that is
+//! called runs twice then, and the count drifts below the truth. A slot here
+//! is owned by a value, and Rust drops a value once.
+//!
+//! *Why not many words, one for each core?* Far from the limit that is faster.
+//! At the limit, which is what a limit is for, a refusal must then look at
+//! every word, twice, and loses several times over.
+//!
+//! *Eviction* passes a slot on with `hand_over`: one swap on the victim's own
+//! permit moves the slot to the newcomer, so it is never free in between.

@@ -1,0 +1,23 @@
+//! The rules that every memory ordering here follows.
+//!
+//! 1. Each module's header has a table of its atomic accesses: the ordering,
+//!    its partner, what breaks without it, and the model that fails when it is
+//!    weakened. A row without such a model says that it is an argument.
+//! 2. An ordering is as weak as its models allow. `SeqCst` is not used: the
+//!    checker takes it for `AcqRel`, so a proof that needs more than that could
+//!    not be checked.
+//! 3. What a caller may rely on is stated on the public type, under *Memory
+//!    ordering*, in terms of what happens before what.
+//! 4. Two operations on one word never need an ordering to agree on the word
+//!    itself: its modification order is one, and a read-modify-write always
+//!    acts on the latest value. Orderings here are about *other* memory.
+//!
+//! # Admission counter
+//!
+//! `Acquire` on the reserving compare-and-swap and `Release` on the releasing
+//! subtraction make a slot a hand-over point: what its holder did is visible
+//! to its next holder. Read-modify-writes in between, by anybody, continue the
+//! release sequence, so it does not matter whose subtraction the next holder
+//! read. The gauges load with `Acquire`, so that "closed to newcomers, then
+//! `in_use` is 0" means that the holders are done. A refusal reads with
+//! `Relaxed`: it returns nothing that another thread has prepared.

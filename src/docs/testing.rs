@@ -1,0 +1,24 @@
+//! What "verified" means here, and what it does not.
+//!
+//! | means | shows | does not show |
+//! |---|---|---|
+//! | loom models (`cargo test --features loom`) | every interleaving of two or three threads on the shipped source, weak orderings included, up to two preemptions | more threads, more preemptions, the codegen |
+//! | the depth-first twin (`cargo test -p twin`) | every schedule of the smallest models, without a bound | weak orderings |
+//! | mutants (`loom-tests/mutants/run`) | that a weakened line makes a named model fail | lines that no mutant weakens |
+//! | recorded histories | that the answers are those of a sequential object | orderings, since recording adds fences |
+//! | property tests, fuzzing | the whole API against a sequential model | races |
+//! | audits under real threads | no overshoot and no spurious refusal in millions of attempts, judged by a clock | what did not happen to occur |
+//!
+//! # Why a touch before each operation
+//!
+//! Loom 0.7.2 remembers the last access of each thread to an object. A load
+//! that is followed by a compare-and-swap on the same object is forgotten
+//! before the search could place another thread between the two, which is
+//! where the bugs of such loops are. Under the feature `loom` each operation
+//! is therefore preceded by a relaxed read-modify-write on an object of its
+//! own. In a normal build the atomics are std's own types.
+//!
+//! # What a cap means
+//!
+//! Loom returns normally when it stops at a limit on time or iterations. The
+//! harness fails such a run, and prints the iterations of every model.
