@@ -44,6 +44,11 @@ mod sync;
 #[cfg(doc)]
 pub mod docs;
 
+/// The README's example runs as a doctest.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 pub use admission::{
     AcquireManyError, AdmissionCounter, AtCapacity, MergeError, OwnedPermit, Permit, SplitError,
 };

@@ -117,10 +117,13 @@ impl Word {
     }
 
     /// The word with `slots` more in use, or `None` if they do not fit.
+    /// (Written so that for one slot a single comparison is left.)
     const fn admit(self, slots: u32) -> Option<Self> {
-        match self.in_use().checked_add(slots) {
-            Some(in_use) if in_use <= self.limit().most() => Some(Self::new(self.limit(), in_use)),
-            _ => None,
+        let (in_use, most) = (self.in_use(), self.limit().most());
+        if in_use <= most && slots <= most - in_use {
+            Some(Self(self.0 + slots as u64))
+        } else {
+            None
         }
     }
 }

@@ -12,9 +12,10 @@
 //! - It counts in one process. A limit over several machines needs a shared
 //!   store.
 //!
-//! *Slower than others:* a refusal costs 1.1 to 1.3 times that of tokio's and
-//! async-lock's semaphores (all are one load of a shared line, near 2 ns; ours
-//! unpacks two halves). Far from the limit with two threads or more, a
-//! parking_lot mutex has been measured ahead on some machines: it is unfair,
-//! so the thread that holds the line keeps it. Every thread count and peer is
-//! in the table of `cargo bench --bench ratios -- admission`.
+//! *Slower than others:* a refusal has been measured at 1.1 to 1.3 times the
+//! cost of async-lock's and of a bare compare-and-swap loop with a fixed limit:
+//! all are one load of a shared word, near a nanosecond, and ours unpacks the
+//! limit from it. Two threads that only acquire and release far from the limit
+//! share one cache line, and do less together than one alone; there a
+//! parking_lot mutex, being unfair, has been measured ahead on some machines,
+//! though not on the one that the README's figures come from.
