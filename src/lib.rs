@@ -38,6 +38,7 @@ compile_error!(
 );
 
 mod admission;
+mod counts;
 mod limit;
 mod sync;
 
@@ -51,5 +52,9 @@ mod readme {}
 
 pub use admission::{
     AcquireManyError, AdmissionCounter, AtCapacity, MergeError, OwnedPermit, Permit, SplitError,
+};
+pub use counts::{
+    Overrides, OwnedSubjectPermit, SubjectAtLimit, SubjectCounts, SubjectError, SubjectPermit,
+    SubjectTooLong,
 };
 pub use limit::{Limit, LimitTooLarge};

@@ -5,9 +5,13 @@
 //! *Normal builds*: the names below are std's own types, re-exported, so an
 //! operation compiles to std's (`tests/shim_is_free.rs` compares the assembly).
 //! *Under the feature `loom`*: they are loom's, each operation preceded by a
-//! touch, which `atomic.rs` explains.
+//! touch, which `atomic.rs` explains; crossbeam-epoch gives way to a reclaimer
+//! that does the worst its contract allows (`epoch.rs`), and the memory it
+//! releases goes to a quarantine (`heap.rs`).
 
 pub(crate) mod atomic;
+pub(crate) mod epoch;
+pub(crate) mod heap;
 
 /// Declares a constructor `const` wherever the constructors of the atomics
 /// are: everywhere but inside a model.

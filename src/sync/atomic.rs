@@ -13,10 +13,10 @@
 //! the touch.
 
 #[cfg(not(feature = "loom"))]
-pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 #[cfg(feature = "loom")]
-pub(crate) use touched::{AtomicU32, AtomicU64};
+pub(crate) use touched::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
 
 #[cfg(feature = "loom")]
 pub(crate) use std::sync::atomic::Ordering;
@@ -33,29 +33,71 @@ pub(crate) fn with_mut<R>(atomic: &mut AtomicU32, f: impl FnOnce(&mut u32) -> R)
     atomic.with_mut(f)
 }
 
+/// A relaxed load of a value that has its final meaning already: no place at
+/// which a search would learn anything from switching threads.
+#[cfg(not(feature = "loom"))]
+pub(crate) fn load_settled(atomic: &AtomicU64) -> u64 {
+    atomic.load(Ordering::Relaxed)
+}
+
+/// A relaxed load of a value that has its final meaning already: no place at
+/// which a search would learn anything from switching threads, so no touch.
+#[cfg(feature = "loom")]
+pub(crate) fn load_settled(atomic: &AtomicU64) -> u64 {
+    atomic.load_untouched()
+}
+
 #[cfg(feature = "loom")]
 mod touched {
     use loom::sync::atomic as model;
-    use std::sync::atomic::Ordering;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
-    /// One loom atomic and the sibling that is touched before it.
+    pub(crate) use model::fence;
+
+    /// One loom atomic, the sibling that is touched before it, and whether the
+    /// memory it lies in was given back: `heap.rs` keeps such memory in
+    /// quarantine, so that an access to it can still be recognised.
     macro_rules! touched {
-        ($name:ident, $value:ty) => {
+        ($name:ident $(<$t:ident>)?, $value:ty) => {
             #[derive(Debug)]
-            pub(crate) struct $name {
+            pub(crate) struct $name $(<$t>)? {
                 sibling: model::AtomicUsize,
-                inner: model::$name,
+                inner: model::$name $(<$t>)?,
+                gone: AtomicBool,
+            }
+
+            impl $(<$t>)? Drop for $name $(<$t>)? {
+                fn drop(&mut self) {
+                    let gone = self.gone.swap(true, Ordering::Relaxed);
+                    assert!(!gone || std::thread::panicking(), "released twice");
+                }
             }
 
             #[allow(dead_code, reason = "one macro for all; no part uses every operation")]
-            impl $name {
+            impl $(<$t>)? $name $(<$t>)? {
                 pub(crate) fn new(value: $value) -> Self {
-                    Self { sibling: model::AtomicUsize::new(0), inner: model::$name::new(value) }
+                    Self {
+                        sibling: model::AtomicUsize::new(0),
+                        inner: model::$name::new(value),
+                        gone: AtomicBool::new(false),
+                    }
                 }
 
-                fn touch(&self) -> &model::$name {
+                fn check(&self) {
+                    let gone = self.gone.load(Ordering::Relaxed);
+                    assert!(!gone || std::thread::panicking(), "used after its release");
+                }
+
+                fn touch(&self) -> &model::$name $(<$t>)? {
+                    self.check();
                     self.sibling.fetch_add(1, Ordering::Relaxed);
+                    self.check();
                     &self.inner
+                }
+
+                pub(super) fn load_untouched(&self) -> $value {
+                    self.check();
+                    self.inner.load(Ordering::Relaxed)
                 }
 
                 pub(crate) fn with_mut<R>(&mut self, f: impl FnOnce(&mut $value) -> R) -> R {
@@ -72,14 +114,6 @@ mod touched {
 
                 pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
                     self.touch().swap(value, order)
-                }
-
-                pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
-                    self.touch().fetch_add(value, order)
-                }
-
-                pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
-                    self.touch().fetch_sub(value, order)
                 }
 
                 pub(crate) fn compare_exchange(
@@ -105,6 +139,26 @@ mod touched {
         };
     }
 
+    /// The operations that only integers have.
+    macro_rules! counting {
+        ($name:ident, $value:ty) => {
+            #[allow(dead_code, reason = "one macro for all; no part uses every operation")]
+            impl $name {
+                pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                    self.touch().fetch_add(value, order)
+                }
+
+                pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                    self.touch().fetch_sub(value, order)
+                }
+            }
+        };
+    }
+
     touched!(AtomicU32, u32);
     touched!(AtomicU64, u64);
+    touched!(AtomicUsize, usize);
+    touched!(AtomicPtr<T>, *mut T);
+    counting!(AtomicU32, u32);
+    counting!(AtomicU64, u64);
 }

@@ -1,0 +1,441 @@
+//! Read after `directory.rs`. The split-ordered list: one sorted lock-free list
+//! of all subjects, and buckets that are shortcuts into it.
+//!
+//! *Origin*: O. Shalev and N. Shavit, "Split-ordered lists: lock-free
+//! extensible hash tables", JACM 53(3), 2006, over the list of T. Harris
+//! (2001) as M. Michael (2002) unlinks it. Ours: a dummy lies in the bucket's
+//! own slot and is claimed, so nobody waits for a bucket; a node dies by its
+//! count, and one owner retires it.
+//!
+//! *Invariant*: links reachable from the head ascend in `order`. At most one
+//! unmarked node with `count > 0` holds a given subject. A subject's permits,
+//! forgotten ones included, are the `count` of that node; with none, there is
+//! none. A marked link leaves the list and never comes back.
+//!
+//! *Linearization points*: acquire granted → the CAS of `count`, or the CAS
+//! that inserts; refused → the load of a `count` at or over the limit; release
+//! → the `fetch_sub`; `count` → its load of `count`, or, where the subject is
+//! not met, the load of the `next` that leads past its place.
+//!
+//! | access | ordering | pairs with | without it | model that fails |
+//! |---|---|---|---|---|
+//! | |
+//!
+//! *Ground rules*: equal orders form a run and inserts go to its end, so two
+//! inserters of one subject meet on one CAS. A search starts at a linked dummy
+//! or at an ancestor's. Whoever meets a node at 0 marks it; whoever meets a
+//! mark unlinks; nobody unlinks what is not marked. Only the thread that took
+//! the count from 1 to 0 retires, after the node is surely unlinked: its own
+//! CAS did it, or a search passed the node's place after the mark.
+//!
+//! *Progress*: release is wait-free unless it is the last of a subject; that
+//! one and acquire are lock-free, but for the allocator. A refusal writes
+//! nothing unless it passes a dead node or a bucket never used before.
+//!
+//! *Bounds*: a node is 24 bytes and the subject. A chain is two subjects long
+//! on average until the directory is at its cap.
+//!
+//! *Who may touch it*: the map and its permits, in `counts/mod.rs` and
+//! `counts/permit.rs`.
+//!
+//! *Checked by*: `loom-tests/counts.rs` and its mutants,
+//! `tests/counts_stress.rs`.
+
+#![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+use std::ops::ControlFlow::{self, Break, Continue};
+
+use super::directory::{Directory, Geometry};
+use super::node::{Link, New, Next, NodePtr, Order};
+use crate::limit::Limit;
+use crate::sync::atomic::{Ordering::*, fence};
+use crate::sync::epoch::{self, Guard};
+
+/// An insert that passed more links than this asks whether to grow.
+const LONG_WALK: usize = 6;
+
+/// Growth looks at a stretch of this many buckets ...
+const SAMPLED: usize = 16;
+
+/// ... and happens if more subjects than this lie there for each.
+const DENSE: usize = 2;
+
+/// What a lookup compares with, and how its subject becomes a node.
+pub(super) trait Probe<K: 'static> {
+    /// Does the node, which is not released now, hold this subject?
+    fn is_in(&self, node: NodePtr<K>) -> bool;
+
+    /// A new node with this subject.
+    fn make(&self, order: Order) -> New<K>;
+}
+
+/// The subject is at its limit.
+pub(super) struct Full;
+
+enum Admission {
+    Granted,
+    Full,
+    Dead,
+}
+
+pub(super) struct List<K: 'static> {
+    directory: Directory,
+    subjects: PhantomData<*mut K>,
+}
+
+// SAFETY: the list owns its subjects and hands them, and references to them,
+// to any thread; it has no state tied to a thread.
+unsafe impl<K: Send + Sync> Send for List<K> {}
+// SAFETY: as above.
+unsafe impl<K: Send + Sync> Sync for List<K> {}
+
+/// Where a search ended: `next` was the successor of `before`, and the first
+/// link beyond the order searched for.
+struct Gap<'g> {
+    before: &'g Link,
+    next: Next,
+    walked: usize,
+}
+
+impl<K: 'static> List<K> {
+    pub(super) fn new(geometry: Geometry) -> Self {
+        Self { directory: Directory::new(geometry), subjects: PhantomData }
+    }
+
+    pub(super) fn geometry(&self) -> Geometry {
+        self.directory.geometry()
+    }
+
+    pub(super) fn buckets(&self) -> usize {
+        self.directory.len()
+    }
+
+    /// Takes one more permit of the subject, unless it has `limit` of them,
+    /// which is not 0.
+    pub(super) fn acquire(
+        &self,
+        order: Order,
+        limit: Limit,
+        probe: &impl Probe<K>,
+    ) -> Result<NodePtr<K>, Full> {
+        let guard = &epoch::pin();
+        let mut new: Option<New<K>> = None;
+        loop {
+            let start = self.start(order, guard);
+            match self.search(start, order, |node| probe.is_in(node), guard) {
+                Ok(node) => match admit(node, limit, guard) {
+                    Admission::Granted => return Ok(node),
+                    Admission::Full => return Err(Full),
+                    Admission::Dead => _ = link_of(node, guard).mark(),
+                },
+                Err(gap) => {
+                    let mut node = new.take().unwrap_or_else(|| probe.make(order));
+                    node.set_next(gap.next);
+                    if gap.before.replace_next(gap.next, node.as_next()).is_ok() {
+                        if gap.walked > LONG_WALK {
+                            self.grow_if_dense(node.as_next(), order, guard);
+                        }
+                        return Ok(node.published());
+                    }
+                    new = Some(node);
+                }
+            }
+        }
+    }
+
+    /// Gives one permit back.
+    ///
+    /// # Safety
+    ///
+    /// The node came from `acquire` of this list, and this is called at most
+    /// once for each time it did.
+    pub(super) unsafe fn release(&self, node: NodePtr<K>) {
+        // SAFETY: the permit that goes here keeps the count over 0, and a node
+        // with a count is not released.
+        let count = unsafe { node.get() }.count();
+        if count.fetch_sub(1, Release) == 1 {
+            fence(Acquire);
+            self.retire(node);
+        }
+    }
+
+    /// Takes out and releases a node whose count the caller took to 0.
+    #[cold]
+    fn retire(&self, node: NodePtr<K>) {
+        let guard = &epoch::pin();
+        // The caller alone retires this node, so it is there until it does.
+        let link = link_of(node, guard);
+        let next = link.mark();
+        let order = link.order();
+        let start = self.start(order, guard);
+        // The first of its chain needs no search.
+        let first = start.next() == node.as_next();
+        if !first || start.replace_next(node.as_next(), next).is_err() {
+            _ = self.search(start, order, |_| false, guard);
+        }
+        // SAFETY: no longer reachable from the list: either this thread's CAS
+        // unlinked it, or the search, begun after the mark, passed its place.
+        // So who reaches it now has a guard that is older than this deferral.
+        // Nobody else retires it. A subject is `Send`, or it would not be in.
+        unsafe { guard.defer_unchecked(move || node.release()) };
+    }
+
+    /// The permits of the subject, 0 if it is not there.
+    pub(super) fn count(&self, order: Order, probe: &impl Probe<K>) -> u32 {
+        let guard = &epoch::pin();
+        let mut count = 0;
+        self.walk(self.start(order, guard), guard, |link, this| {
+            if link.order() > order {
+                return Break(());
+            }
+            // SAFETY: `this` led to a link of the list under `guard`.
+            match unsafe { this.node::<K>() } {
+                Some(node) if link.order() == order && probe.is_in(node) => {
+                    // SAFETY: reachable under `guard`.
+                    count = unsafe { node.get() }.count().load(Acquire);
+                    Break(())
+                }
+                _ => Continue(()),
+            }
+        });
+        count
+    }
+
+    /// Searches from `start`, a linked dummy at or before `order`, for a node
+    /// of that order that `is_it`, unlinking what is marked on the way, or else
+    /// for the gap at the end of the run.
+    fn search<'g>(
+        &self,
+        start: &'g Link,
+        order: Order,
+        is_it: impl Fn(NodePtr<K>) -> bool,
+        _guard: &'g Guard,
+    ) -> Result<NodePtr<K>, Gap<'g>> {
+        'again: loop {
+            let mut before = start;
+            let mut this = start.next();
+            let mut walked = 0;
+            // SAFETY: read from a link of the list under the guard.
+            while let Some(link) = unsafe { this.link::<'g>() } {
+                if link.order() > order {
+                    break;
+                }
+                let next = link.next();
+                if next.is_marked() {
+                    if before.replace_next(this, next.unmarked()).is_err() {
+                        continue 'again;
+                    }
+                    this = next.unmarked();
+                    continue;
+                }
+                if link.order() == order {
+                    // SAFETY: as above.
+                    let node = unsafe { this.node::<K>() };
+                    if let Some(node) = node.filter(|&node| is_it(node)) {
+                        return Ok(node);
+                    }
+                }
+                walked += 1;
+                (before, this) = (link, next);
+            }
+            return Err(Gap { before, next: this, walked });
+        }
+    }
+
+    /// Visits the unmarked links after `start` in order, changing nothing.
+    fn walk<'g>(
+        &self,
+        start: &'g Link,
+        _guard: &'g Guard,
+        mut visit: impl FnMut(&'g Link, Next) -> ControlFlow<()>,
+    ) {
+        let mut this = start.next().unmarked();
+        // SAFETY: read from a link of the list under the guard. A marked link
+        // leads on too: its successor was still in the list when it left, so
+        // was not retired before this guard was made.
+        while let Some(link) = unsafe { this.link::<'g>() } {
+            let next = link.next();
+            if !next.is_marked() && visit(link, this).is_break() {
+                break;
+            }
+            this = next.unmarked();
+        }
+    }
+
+    /// A linked dummy at or before `order`: the bucket's, if it can be used or
+    /// made usable without waiting, else an ancestor's.
+    fn start<'g>(&'g self, order: Order, guard: &'g Guard) -> &'g Link {
+        let mut bucket = order.bucket(self.directory.len());
+        loop {
+            let dummy = self.directory.bucket(bucket);
+            if dummy.is_linked() {
+                return dummy;
+            }
+            if dummy.claim(bucket) {
+                self.link_dummy(dummy, bucket, guard);
+                return dummy;
+            }
+            // Somebody else is linking it. Bucket 0 is linked from the start.
+            bucket = parent(bucket);
+        }
+    }
+
+    /// Links a dummy that this thread has claimed.
+    #[cold]
+    fn link_dummy(&self, dummy: &Link, bucket: usize, guard: &Guard) {
+        let order = Order::of_bucket(bucket);
+        loop {
+            let start = self.start(Order::of_bucket(parent(bucket)), guard);
+            let Err(gap) = self.search(start, order, |_| false, guard) else { unreachable!() };
+            dummy.set_next(gap.next);
+            if gap.before.replace_next(gap.next, Next::to(dummy)).is_ok() {
+                return dummy.publish(bucket);
+            }
+        }
+    }
+
+    /// Doubles the directory if a stretch of the list is dense. The place
+    /// depends on a hash and an address, so that a crowd in one place, of
+    /// subjects with equal hashes say, does not look like a full map.
+    #[cold]
+    fn grow_if_dense(&self, node: Next, order: Order, guard: &Guard) {
+        let buckets = self.directory.len();
+        if buckets >= self.directory.geometry().most {
+            return;
+        }
+        let stretch = SAMPLED.min(buckets);
+        // Fits: `buckets / stretch` is 1, so `all` of the list, or at least 2.
+        let (first, last) = match (buckets / stretch).ilog2() {
+            0 => (0, u64::MAX),
+            stretches => {
+                let first = node.scatter(order) & !(u64::MAX >> stretches);
+                (first, first | u64::MAX >> stretches)
+            }
+        };
+        let (mut steps, mut found) = (0, 0);
+        self.walk(self.start(Order::at(first), guard), guard, |link, _| {
+            steps += 1;
+            let inside = Order::at(first) <= link.order() && link.order() <= Order::at(last);
+            found += usize::from(inside && link.order().is_item());
+            match link.order() > Order::at(last) || found > DENSE * stretch || steps > 16 * stretch
+            {
+                true => Break(()),
+                false => Continue(()),
+            }
+        });
+        if found > DENSE * stretch {
+            self.directory.grow_from(buckets);
+        }
+    }
+
+    /// Calls `visit` with each subject that is held and how many permits it
+    /// has, each subject at most once. The list may change meanwhile: who is
+    /// there from the start of the call to its end is visited.
+    pub(super) fn each(
+        &self,
+        mut visit: impl FnMut(NodePtr<K>, u32),
+        same: impl Fn(NodePtr<K>, NodePtr<K>) -> bool,
+    ) {
+        let mut guard = epoch::pin();
+        let mut dummy = self.directory.head();
+        // The nodes of one order visited so far: a subject that dies and comes
+        // back during the walk comes back in the same run.
+        let mut run: Vec<NodePtr<K>> = Vec::new();
+        let mut run_order = dummy.order();
+        // Dummies stay for ever, so at each the guard may be renewed, and a
+        // long walk does not hold up the reclaimer.
+        loop {
+            let mut next_dummy = None;
+            self.walk(dummy, &guard, |link, this| {
+                // SAFETY: `this` led to a link of the list under `guard`.
+                let Some(node) = (unsafe { this.node::<K>() }) else {
+                    next_dummy = Some(this);
+                    return Break(());
+                };
+                // SAFETY: reachable under `guard`.
+                let count = unsafe { node.get() }.count().load(Acquire);
+                if link.order() != run_order {
+                    run.clear();
+                    run_order = link.order();
+                }
+                if count > 0 && !run.iter().any(|&earlier| same(earlier, node)) {
+                    run.push(node);
+                    visit(node, count);
+                }
+                Continue(())
+            });
+            // SAFETY: dummies live as long as the directory.
+            let Some(next) = next_dummy.and_then(|next| unsafe { next.link() }) else { return };
+            dummy = next;
+            run.clear();
+            guard.repin();
+        }
+    }
+
+    /// Doubles the directory, whatever its density.
+    #[cfg(feature = "loom")]
+    pub(super) fn grow(&self) {
+        self.directory.grow_from(self.directory.len());
+    }
+
+    /// The nodes that are in the list, dead ones included.
+    #[cfg(feature = "loom")]
+    pub(super) fn nodes(&self) -> usize {
+        let (guard, mut nodes) = (epoch::pin(), 0);
+        self.walk(self.directory.head(), &guard, |link, _| {
+            nodes += usize::from(link.order().is_item());
+            Continue(())
+        });
+        nodes
+    }
+}
+
+impl<K: 'static> Drop for List<K> {
+    /// Releases what forgotten permits left behind. Every other permit is gone,
+    /// so every other node was retired, and unlinked before that.
+    fn drop(&mut self) {
+        let mut this = self.directory.head().next();
+        // SAFETY: `&mut self`: nobody else can reach the list.
+        while let Some(link) = unsafe { this.link() } {
+            let next = link.next();
+            // SAFETY: as above; a linked node has not been retired, so this is
+            // its only release.
+            unsafe {
+                if let Some(node) = this.node::<K>() {
+                    node.release();
+                }
+            }
+            this = next;
+        }
+    }
+}
+
+/// Takes one more permit, unless there are `limit`, or the node is dead.
+fn admit<K: 'static>(node: NodePtr<K>, limit: Limit, _guard: &Guard) -> Admission {
+    // SAFETY: reachable under the guard.
+    let count = unsafe { node.get() }.count();
+    let mut seen = count.load(Acquire);
+    loop {
+        if seen == 0 {
+            return Admission::Dead;
+        }
+        if seen >= limit.most() {
+            return Admission::Full;
+        }
+        match count.compare_exchange_weak(seen, seen + 1, Acquire, Acquire) {
+            Ok(_) => return Admission::Granted,
+            Err(now) => seen = now,
+        }
+    }
+}
+
+fn link_of<K: 'static>(node: NodePtr<K>, _guard: &Guard) -> &Link {
+    // SAFETY: reachable under the guard, or the caller's to retire.
+    unsafe { node.get() }.link()
+}
+
+/// The bucket of which `bucket`, not 0, is split off.
+const fn parent(bucket: usize) -> usize {
+    bucket & !(1 << bucket.ilog2())
+}
