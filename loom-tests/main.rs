@@ -11,3 +11,5 @@ mod support;
 
 mod admission;
 mod admission_orderings;
+mod counts;
+mod counts_orderings;

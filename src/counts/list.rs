@@ -192,6 +192,8 @@ impl<K: 'static> List<K> {
             // SAFETY: `this` led to a link of the list under `guard`.
             match unsafe { this.node::<K>() } {
                 Some(node) if link.order() == order && probe.is_in(node) => {
+                    // A dead node's 0 is an answer: no new one of its subject
+                    // was there while this search could still reach it.
                     // SAFETY: reachable under `guard`.
                     count = unsafe { node.get() }.count().load(Acquire);
                     Break(())
@@ -243,7 +245,7 @@ impl<K: 'static> List<K> {
         }
     }
 
-    /// Visits the unmarked links after `start` in order, changing nothing.
+    /// Visits the links after `start` in order, dead ones too, changing nothing.
     fn walk<'g>(
         &self,
         start: &'g Link,
@@ -255,11 +257,10 @@ impl<K: 'static> List<K> {
         // leads on too: its successor was still in the list when it left, so
         // was not retired before this guard was made.
         while let Some(link) = unsafe { this.link::<'g>() } {
-            let next = link.next();
-            if !next.is_marked() && visit(link, this).is_break() {
+            if visit(link, this).is_break() {
                 break;
             }
-            this = next.unmarked();
+            this = link.next().unmarked();
         }
     }
 

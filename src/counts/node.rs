@@ -124,7 +124,7 @@ impl Link {
 
     /// Replaces an unmarked successor: how a link is inserted and unlinked.
     pub(super) fn replace_next(&self, current: Next, new: Next) -> Result<(), ()> {
-        match self.next.compare_exchange(current.0, new.0, Release, Relaxed) {
+        match self.next.compare_exchange(current.0, new.0, AcqRel, Relaxed) {
             Ok(_) => Ok(()),
             Err(_) => Err(()),
         }

@@ -2,14 +2,15 @@
 //! `loom` the worst that its contract allows.
 //!
 //! *Contract* (of crossbeam-epoch): what is deferred through a guard runs once,
-//! after every guard that existed at the moment of the deferral is gone. Guards
-//! made later protect nothing that was deferred before.
+//! after every guard that existed at the moment of the deferral is gone. A guard
+//! made later protects nothing that was deferred before, and what the deferring
+//! thread did before, an unlinking say, happens before it.
 //!
 //! *In a model*: it runs at the very moment the last of those guards goes, on
 //! the thread that drops it. Crossbeam waits longer, which would hide a release
-//! that comes too early. The bookkeeping uses none of the model's operations,
-//! so guards order nothing between threads: a missing `Acquire` or `Release`
-//! cannot hide behind them.
+//! that comes too early. Guards order nothing between threads beyond the
+//! contract, so that a missing `Acquire` or `Release` cannot hide behind them:
+//! a guard acquires what deferrals have released, and only if there were any.
 //!
 //! *Checked by*: its own tests below; the mutants of the counts models that
 //! retire too early, twice or never.
@@ -25,6 +26,18 @@ pub(crate) use spec::{Guard, pin};
 mod spec {
     use std::cell::RefCell;
     use std::collections::BTreeSet;
+    use std::sync::atomic::{AtomicBool, Ordering::*};
+
+    loom::lazy_static! {
+        static ref DEFERRALS: Deferrals = Deferrals::default();
+    }
+
+    /// The deferrals of one execution, for the guards made after them.
+    #[derive(Default)]
+    struct Deferrals {
+        any: AtomicBool,
+        order: loom::sync::atomic::AtomicUsize,
+    }
 
     // All threads of a model run on one thread of the system, so this is one
     // reclaimer for each model.
@@ -52,6 +65,9 @@ mod spec {
     }
 
     pub(crate) fn pin() -> Guard {
+        if DEFERRALS.any.load(Relaxed) {
+            DEFERRALS.order.fetch_add(0, Acquire);
+        }
         RECLAIMER.with_borrow_mut(|reclaimer| {
             reclaimer.next += 1;
             reclaimer.guards.insert(reclaimer.next);
@@ -66,6 +82,8 @@ mod spec {
         ///
         /// `f` may run on any thread, later than everything it borrows.
         pub(crate) unsafe fn defer_unchecked<F: FnOnce() + 'static>(&self, f: F) {
+            DEFERRALS.order.fetch_add(1, Release);
+            DEFERRALS.any.store(true, Relaxed);
             RECLAIMER.with_borrow_mut(|reclaimer| {
                 let until_gone = reclaimer.guards.clone();
                 reclaimer.waiting.push(Deferred { until_gone, run: Box::new(f) });
@@ -108,16 +126,18 @@ mod spec {
 
         #[test]
         fn what_is_deferred_waits_for_the_guards_of_its_moment_and_for_no_other() {
-            let (first, second) = (pin(), pin());
-            let ran = Rc::new(Cell::new(false));
-            let sets = Rc::clone(&ran);
-            // SAFETY: the closure owns all it uses.
-            unsafe { first.defer_unchecked(move || sets.set(true)) };
-            let _later = pin();
-            drop(first);
-            assert!(!ran.get(), "the second guard existed too");
-            drop(second);
-            assert!(ran.get(), "the later guard protects nothing deferred before");
+            loom::model(|| {
+                let (first, second) = (pin(), pin());
+                let ran = Rc::new(Cell::new(false));
+                let sets = Rc::clone(&ran);
+                // SAFETY: the closure owns all it uses.
+                unsafe { first.defer_unchecked(move || sets.set(true)) };
+                let _later = pin();
+                drop(first);
+                assert!(!ran.get(), "the second guard existed too");
+                drop(second);
+                assert!(ran.get(), "the later guard protects nothing deferred before");
+            });
         }
     }
 }
