@@ -4,7 +4,9 @@
 //!
 //! [`AdmissionCounter`] answers "may one more come in": it never admits over
 //! its limit, never refuses while there is room, and gives every slot back
-//! exactly once, whatever ends the holder.
+//! exactly once, whatever ends the holder. [`SubjectCounts`] answers the same
+//! for each client, tenant or address, and forgets those that hold nothing;
+//! [`Overrides`] says how many each of them may hold.
 //!
 //! ```
 //! use headcount::{AdmissionCounter, AtCapacity, Limit};
@@ -24,8 +26,8 @@
 //! ```
 //!
 //! Read the source in this order: `admission/mod.rs`, its models in
-//! `loom-tests/admission.rs`, then the pages under `docs`, which are compiled
-//! into this documentation as [`docs`].
+//! `loom-tests/admission.rs`, `counts/mod.rs`, then the pages under `docs`,
+//! which are compiled into this documentation as [`docs`].
 
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 #![deny(missing_docs, missing_debug_implementations)]

@@ -42,3 +42,39 @@
 //!
 //! *Eviction* passes a slot on with `hand_over`: one swap on the victim's own
 //! permit moves the slot to the newcomer, so it is never free in between.
+//!
+//! # The subject counts
+//!
+//! A map from subject to count that has an entry only where a permit is out.
+//! It is one sorted list of all subjects, with buckets as shortcuts into it:
+//!
+//! ```text
+//!  buckets   0           2           1           3         (bits reversed)
+//!            |           |           |           |
+//!            v           v           v           v
+//!  list      D0 -> a -> D2 -> b ->  D1 -> c ->  D3 -> d -> e
+//! ```
+//!
+//! *Why a list?* Order is by the reversed bits of the hash, so doubling the
+//! buckets splits each chain in place: a new shortcut is put in and no entry
+//! ever moves (a split-ordered list). A permit can then point at its entry
+//! for as long as it lives, and give back without a lookup.
+//!
+//! *Why does a count of zero mean dead for ever?* Otherwise the last release
+//! and the next acquire of a subject would race for whether the entry still
+//! counts, and either a count is lost or an entry is kept. Here nobody raises
+//! a zero: who meets one marks the entry, takes it out of the list and makes a
+//! new one.
+//!
+//! *Why does only the last releaser free an entry?* Helpers take a dead entry
+//! out, possibly several of them. Exactly one thread took its count from 1 to
+//! 0, so exactly one hands it to the reclaimer, once it is surely unreachable.
+//!
+//! *Why inline subjects?* A lookup compares subjects, and a pointer to follow
+//! for each is a cache miss for each.
+//!
+//! *Why a keyed hasher?* Clients choose their names. With a hash that they can
+//! compute, they choose which names share a chain.
+//!
+//! *Limits by subject* are kept apart, in [`Overrides`](crate::Overrides): they
+//! are set by operators, rarely, and read on every admission.

@@ -21,3 +21,17 @@
 //! read. The gauges load with `Acquire`, so that "closed to newcomers, then
 //! `in_use` is 0" means that the holders are done. A refusal reads with
 //! `Relaxed`: it returns nothing that another thread has prepared.
+//!
+//! # Subject counts
+//!
+//! Every link is read with `Acquire` and changed by a compare-and-swap that
+//! releases, so whoever reaches an entry sees it whole, and what a thread knew
+//! when it inserted, marked or unlinked is known to those who pass there. That
+//! chain, from the last holder of a dead entry over whoever helped it out to
+//! the first holder of the new one, is what makes "released before the next
+//! acquire" hold across two entries of one subject. The compare-and-swap of an
+//! insert must also acquire: a model found an interleaving in which the new
+//! entry's owner had passed a link whose change it had not acquired.
+//!
+//! Giving back is a `Release` subtraction; the one that reaches zero follows it
+//! with an `Acquire` fence, as a reference count does, before it frees.
