@@ -66,6 +66,36 @@ fn an_entry_hands_over_what_its_last_holder_wrote() {
     });
 }
 
+/// The count looks the same before a visit and after it; who looked before and
+/// is counted after must see what the visitor wrote all the same.
+#[test]
+fn who_is_counted_after_a_visit_sees_what_the_visitor_wrote() {
+    model(|| {
+        let guarded = Guarded::new();
+        acquire(&guarded.counts, A, 2).unwrap().forget();
+        race([thread(&guarded, |guarded| drop(guarded.write_under(2))), enter(&guarded, 2)]);
+    });
+}
+
+/// Whether the entry was there, died at that very moment or was gone: who holds
+/// the only permit sees what the last holder wrote.
+#[test]
+fn who_is_alone_sees_what_the_last_holder_wrote() {
+    model(|| {
+        let guarded = Guarded::new();
+        let holder = acquire(&guarded.counts, A, 2);
+        race([
+            leave(&guarded, holder),
+            thread(&guarded, |guarded| {
+                let _permit = acquire(&guarded.counts, A, 2).expect("there is room");
+                if guarded.counts.count(&A) == 1 {
+                    guarded.write();
+                }
+            }),
+        ]);
+    });
+}
+
 #[test]
 fn a_new_entry_sees_what_the_last_holder_of_the_old_one_wrote() {
     model(|| {

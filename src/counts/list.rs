@@ -355,7 +355,7 @@ impl<K: 'static> List<K> {
                     return Break(());
                 };
                 // SAFETY: reachable under `guard`.
-                let count = unsafe { node.get() }.count().load(Acquire);
+                let count = unsafe { node.get() }.count().load(Relaxed);
                 if link.order() != run_order {
                     run.clear();
                     run_order = link.order();
