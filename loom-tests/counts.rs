@@ -149,6 +149,23 @@ fn two_help_a_removal_and_meet_in_one_new_entry() {
     });
 }
 
+/// Whatever is left of the old entry, who holds a permit counts it.
+#[test]
+fn a_holder_is_counted_while_the_old_entry_dies() {
+    model(|| {
+        let counts = counts();
+        let mut last = acquire(&counts, A, 2);
+        race([
+            with(&counts, move |_| drop(last.take())),
+            with(&counts, |counts| {
+                let _permit = acquire(counts, A, 2).expect("there is room");
+                assert!(counts.count(&A) >= 1);
+            }),
+        ]);
+        assert_empty(&counts);
+    });
+}
+
 #[test]
 fn a_permit_is_dropped_on_another_thread() {
     model(|| {
@@ -296,6 +313,20 @@ fn two_grow_at_once() {
         race([grow(), grow()]);
         acquire(&counts, D, 1).unwrap().forget();
         assert_eq!(counts.count(&D), 1);
+    });
+}
+
+/// The third meets the segment of one grower through the size of the other.
+#[test]
+fn two_grow_at_once_as_a_third_enters() {
+    model(|| {
+        let counts = counts();
+        race([
+            with(&counts, |counts| counts.grow()),
+            with(&counts, |counts| counts.grow()),
+            with(&counts, |counts| acquire(counts, D, 1).unwrap().forget()),
+        ]);
+        assert_eq!((counts.nodes(), counts.count(&D)), (1, 1));
     });
 }
 

@@ -30,7 +30,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use super::node::Link;
 use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
@@ -84,7 +84,7 @@ impl Geometry {
 }
 
 pub(super) struct Directory {
-    first: Box<[Link]>,
+    first: NonNull<Link>,
     later: [AtomicPtr<Link>; SEGMENTS],
     buckets: AtomicUsize,
     geometry: Geometry,
@@ -94,9 +94,9 @@ impl Directory {
     /// With every dummy raw but that of bucket 0, which is the list's head.
     pub(super) fn new(geometry: Geometry) -> Self {
         assert!(geometry.initial.is_power_of_two() && geometry.most.is_power_of_two());
-        let mut first =
-            segment(geometry.initial).unwrap_or_else(|| panic!("no memory for the first buckets"));
-        first[0] = Link::head();
+        let first = segment(geometry.initial).expect("memory for the first buckets");
+        // SAFETY: the first dummy of a segment that nobody else has seen.
+        unsafe { *first.as_ptr() = Link::head() };
         Self {
             first,
             later: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
@@ -115,13 +115,17 @@ impl Directory {
     }
 
     pub(super) fn head(&self) -> &Link {
-        &self.first[0]
+        // SAFETY: the first segment has at least one dummy and lives as long as
+        // `self`.
+        unsafe { self.first.as_ref() }
     }
 
     /// The dummy of a bucket below a `len()` read before.
     pub(super) fn bucket(&self, bucket: usize) -> &Link {
-        if let Some(dummy) = self.first.get(bucket) {
-            return dummy;
+        if bucket < self.geometry.initial {
+            // SAFETY: the first segment has `initial` dummies, which live as
+            // long as `self`.
+            return unsafe { self.first.add(bucket).as_ref() };
         }
         let (segment, len) = self.segment_of(bucket);
         let dummies = self.later[segment].load(Acquire);
@@ -150,12 +154,10 @@ impl Directory {
         let (at, _) = self.segment_of(len);
         if self.later[at].load(Relaxed).is_null() {
             let Some(dummies) = segment(len) else { return };
-            let dummies = Box::into_raw(dummies).cast::<Link>();
-            if self.later[at].compare_exchange(ptr::null_mut(), dummies, Release, Relaxed).is_err()
-            {
-                // SAFETY: these are the `len` dummies just taken from their
-                // box, and nobody else has seen them.
-                drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(dummies, len)) });
+            let new = dummies.as_ptr();
+            if self.later[at].compare_exchange(ptr::null_mut(), new, Release, Relaxed).is_err() {
+                // SAFETY: these `len` dummies are fresh; nobody has seen them.
+                unsafe { heap::free_slice(dummies, len) };
             }
         }
         // Fails if somebody else grew it from `len` meanwhile.
@@ -166,21 +168,25 @@ impl Directory {
 impl Drop for Directory {
     fn drop(&mut self) {
         let mut len = self.geometry.initial;
-        for segment in &self.later {
-            let dummies = segment.load(Relaxed);
-            if !dummies.is_null() {
-                // SAFETY: `grow_from` took exactly `len` dummies from a box for
-                // this segment, and `&mut self` says that nobody uses them.
-                drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(dummies, len)) });
+        // SAFETY: `&mut self`: nobody uses the dummies. The first segment was
+        // made with `initial` of them, and each later one with as many as all
+        // before it together.
+        unsafe {
+            heap::free_slice(self.first, len);
+            for segment in &self.later {
+                if let Some(dummies) = NonNull::new(segment.load(Relaxed)) {
+                    heap::free_slice(dummies, len);
+                }
+                len = len.saturating_mul(2);
             }
-            len = len.saturating_mul(2);
         }
     }
 }
 
 /// `len` raw dummies, or `None` if memory is short.
-fn segment(len: usize) -> Option<Box<[Link]>> {
-    // SAFETY: a raw link is a null pointer and a 0, all its bytes zero.
+fn segment(len: usize) -> Option<NonNull<Link>> {
+    // SAFETY: a raw link is a null pointer and a 0, all its bytes zero, and
+    // segments have at least one.
     unsafe { heap::zeroed_slice(len, Link::raw) }
 }
 

@@ -84,8 +84,8 @@ pub(super) struct List<K: 'static> {
     subjects: PhantomData<*mut K>,
 }
 
-// SAFETY: the list owns its subjects and hands them, and references to them,
-// to any thread; it has no state tied to a thread.
+// SAFETY: the list owns its directory and its subjects, hands the subjects and
+// references to them to any thread, and has no state tied to a thread.
 unsafe impl<K: Send + Sync> Send for List<K> {}
 // SAFETY: as above.
 unsafe impl<K: Send + Sync> Sync for List<K> {}
@@ -115,14 +115,15 @@ impl<K: 'static> List<K> {
     /// which is not 0.
     pub(super) fn acquire(
         &self,
-        order: Order,
+        hash: u64,
         limit: Limit,
         probe: &impl Probe<K>,
     ) -> Result<NodePtr<K>, Full> {
         let guard = &epoch::pin();
+        let order = Order::of_hash(hash);
         let mut new: Option<New<K>> = None;
         loop {
-            let start = self.start(order, guard);
+            let start = self.start(hash, guard);
             match self.search(start, order, |node| probe.is_in(node), guard) {
                 Ok(node) => match admit(node, limit, guard) {
                     Admission::Granted => return Ok(node),
@@ -168,7 +169,7 @@ impl<K: 'static> List<K> {
         let link = link_of(node, guard);
         let next = link.mark();
         let order = link.order();
-        let start = self.start(order, guard);
+        let start = self.start(order.hash(), guard);
         // The first of its chain needs no search.
         let first = start.next() == node.as_next();
         if !first || start.replace_next(node.as_next(), next).is_err() {
@@ -182,10 +183,11 @@ impl<K: 'static> List<K> {
     }
 
     /// The permits of the subject, 0 if it is not there.
-    pub(super) fn count(&self, order: Order, probe: &impl Probe<K>) -> u32 {
+    pub(super) fn count(&self, hash: u64, probe: &impl Probe<K>) -> u32 {
         let guard = &epoch::pin();
+        let order = Order::of_hash(hash);
         let mut count = 0;
-        self.walk(self.start(order, guard), guard, |link, this| {
+        self.walk(self.start(hash, guard), guard, |link, this| {
             if link.order() > order {
                 return Break(());
             }
@@ -264,10 +266,10 @@ impl<K: 'static> List<K> {
         }
     }
 
-    /// A linked dummy at or before `order`: the bucket's, if it can be used or
-    /// made usable without waiting, else an ancestor's.
-    fn start<'g>(&'g self, order: Order, guard: &'g Guard) -> &'g Link {
-        let mut bucket = order.bucket(self.directory.len());
+    /// A linked dummy at or before the place of `hash`: its bucket's, if it can
+    /// be used or made usable without waiting, else an ancestor's.
+    fn start<'g>(&'g self, hash: u64, guard: &'g Guard) -> &'g Link {
+        let mut bucket = hash as usize & (self.directory.len() - 1);
         loop {
             let dummy = self.directory.bucket(bucket);
             if dummy.is_linked() {
@@ -287,7 +289,7 @@ impl<K: 'static> List<K> {
     fn link_dummy(&self, dummy: &Link, bucket: usize, guard: &Guard) {
         let order = Order::of_bucket(bucket);
         loop {
-            let start = self.start(Order::of_bucket(parent(bucket)), guard);
+            let start = self.start(parent(bucket) as u64, guard);
             let Err(gap) = self.search(start, order, |_| false, guard) else { unreachable!() };
             dummy.set_next(gap.next);
             if gap.before.replace_next(gap.next, Next::to(dummy)).is_ok() {
@@ -315,7 +317,7 @@ impl<K: 'static> List<K> {
             }
         };
         let (mut steps, mut found) = (0, 0);
-        self.walk(self.start(Order::at(first), guard), guard, |link, _| {
+        self.walk(self.start(Order::at(first).hash(), guard), guard, |link, _| {
             steps += 1;
             let inside = Order::at(first) <= link.order() && link.order() <= Order::at(last);
             found += usize::from(inside && link.order().is_item());

@@ -41,7 +41,7 @@ use directory::Geometry;
 pub use error::{SubjectAtLimit, SubjectError, SubjectTooLong};
 use key::{Bytes, Value, is_same_subject, subject_of};
 use list::List;
-use node::{NodePtr, Order};
+use node::NodePtr;
 pub use overrides::Overrides;
 pub use permit::{OwnedSubjectPermit, SubjectPermit};
 
@@ -246,12 +246,12 @@ where
         }
         let enter_bytes = |bytes: &[u8]| {
             SubjectTooLong::check(bytes.len(), self.max_subject_len)?;
-            let order = self.order_of(subject);
-            Ok(self.list.acquire(order, limit, &Bytes(bytes)).map_err(at_limit)?)
+            let hash = self.hasher.hash_one(subject);
+            Ok(self.list.acquire(hash, limit, &Bytes(bytes)).map_err(at_limit)?)
         };
         if !key::is_inline::<K>() {
-            let order = self.order_of(subject);
-            return Ok(self.list.acquire(order, limit, &Value(subject)).map_err(at_limit)?);
+            let hash = self.hasher.hash_one(subject);
+            return Ok(self.list.acquire(hash, limit, &Value(subject)).map_err(at_limit)?);
         }
         match key::bytes_of(subject) {
             Some(bytes) => enter_bytes(bytes),
@@ -268,20 +268,16 @@ where
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
         let count_bytes = |bytes: &[u8]| match bytes.len() <= self.max_subject_len {
-            true => self.list.count(self.order_of(subject), &Bytes(bytes)),
+            true => self.list.count(self.hasher.hash_one(subject), &Bytes(bytes)),
             false => 0,
         };
         if !key::is_inline::<K>() {
-            return self.list.count(self.order_of(subject), &Value(subject));
+            return self.list.count(self.hasher.hash_one(subject), &Value(subject));
         }
         match key::bytes_of(subject) {
             Some(bytes) => count_bytes(bytes),
             None => count_bytes(key::bytes_of(&subject.to_owned()).expect("`K` is inline")),
         }
-    }
-
-    fn order_of<Q: ?Sized + Hash>(&self, subject: &Q) -> Order {
-        Order::of_hash(self.hasher.hash_one(subject))
     }
 }
 

@@ -60,9 +60,9 @@ impl Order {
         Self(position | Self::LINKED)
     }
 
-    /// The bucket, of `buckets` (a power of two), in which this place lies.
-    pub(super) const fn bucket(self, buckets: usize) -> usize {
-        self.0.reverse_bits() as usize & (buckets - 1)
+    /// A hash of this place; its low bits are those of every such hash.
+    pub(super) const fn hash(self) -> u64 {
+        self.0.reverse_bits()
     }
 
     pub(super) const fn is_item(self) -> bool {

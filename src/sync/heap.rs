@@ -11,6 +11,9 @@
 
 #![allow(unsafe_code)]
 
+use std::alloc::Layout;
+use std::ptr::NonNull;
+
 #[cfg(feature = "loom")]
 pub(crate) use model::{alloc, dealloc, zeroed_slice};
 #[cfg(not(feature = "loom"))]
@@ -18,24 +21,33 @@ pub(crate) use std::alloc::{alloc, dealloc};
 
 /// `len` values whose bytes are all zero, or `None` if memory is short. The
 /// system hands out zeroed pages lazily, so a long slice costs nothing until
-/// it is used.
+/// it is used. Goes back through `free_slice`.
 ///
 /// # Safety
 ///
-/// All-zero bytes must be a valid `T`, the same that `_zero` returns, and `T`
-/// must not be zero-sized.
+/// All-zero bytes are a valid `T`, the same that `_zero` returns. `T` is not
+/// zero-sized, `len` is not 0.
 #[cfg(not(feature = "loom"))]
-pub(crate) unsafe fn zeroed_slice<T>(len: usize, _zero: fn() -> T) -> Option<Box<[T]>> {
-    let layout = std::alloc::Layout::array::<T>(len).ok().filter(|layout| layout.size() > 0)?;
-    // SAFETY: the layout is not empty, as filtered above.
-    let first = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<T>();
-    if first.is_null() {
-        return None;
+pub(crate) unsafe fn zeroed_slice<T>(len: usize, _zero: fn() -> T) -> Option<NonNull<T>> {
+    let layout = Layout::array::<T>(len).ok()?;
+    // SAFETY: the layout is not empty, by this function's contract.
+    NonNull::new(unsafe { std::alloc::alloc_zeroed(layout) }.cast())
+}
+
+/// Drops the values and gives their memory back.
+///
+/// # Safety
+///
+/// The slice came from `zeroed_slice` with this `len`; nobody uses it any more,
+/// and it is freed once.
+pub(crate) unsafe fn free_slice<T>(slice: NonNull<T>, len: usize) {
+    let layout = Layout::array::<T>(len).expect("it was allocated with this layout");
+    // SAFETY: by this function's contract these are `len` values, in a block of
+    // this layout, that nobody uses.
+    unsafe {
+        std::ptr::slice_from_raw_parts_mut(slice.as_ptr(), len).drop_in_place();
+        dealloc(slice.as_ptr().cast(), layout);
     }
-    // SAFETY: `first` was allocated by the global allocator with the layout of
-    // `len` values, and its zero bytes are valid values by this function's
-    // contract.
-    Some(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(first, len)) })
 }
 
 #[cfg(feature = "loom")]
@@ -44,6 +56,7 @@ mod model {
     use std::cell::RefCell;
     use std::collections::{HashMap, VecDeque};
     use std::mem::ManuallyDrop;
+    use std::ptr::NonNull;
 
     use loom::alloc::Track;
 
@@ -92,7 +105,13 @@ mod model {
     }
 
     /// Models have no all-zero atomics, so each value is made.
-    pub(crate) unsafe fn zeroed_slice<T>(len: usize, zero: fn() -> T) -> Option<Box<[T]>> {
-        Some(std::iter::repeat_with(zero).take(len).collect())
+    pub(crate) unsafe fn zeroed_slice<T>(len: usize, zero: fn() -> T) -> Option<NonNull<T>> {
+        // SAFETY: the layout is not empty, by the contract of the original.
+        let slice = NonNull::new(unsafe { alloc(Layout::array::<T>(len).ok()?) }.cast::<T>())?;
+        for index in 0..len {
+            // SAFETY: inside the block just allocated.
+            unsafe { slice.add(index).write(zero()) };
+        }
+        Some(slice)
     }
 }
