@@ -7,6 +7,8 @@
 //! after it was given back. An exact counter can then never be accused, however
 //! late a thread takes its stamps.
 
+use crate::ways::{Cause, Limits};
+
 /// Nanoseconds since the way's run began.
 pub type Stamp = u64;
 
@@ -19,13 +21,29 @@ pub struct Span {
     pub to: Stamp,
 }
 
+/// A subject's number in a history; `None` is an anonymous client.
+pub type Who = Option<u32>;
+
 /// One admission.
 #[derive(Debug, Clone, Copy)]
 pub struct Stay {
-    /// When its slot was possibly held.
+    /// Whose it was.
+    pub who: Who,
+    /// When its slots were possibly held.
     pub held: Span,
     /// When its session was surely open; `None` if the client left before.
     pub open: Option<Span>,
+}
+
+/// One refusal.
+#[derive(Debug, Clone, Copy)]
+pub struct Refusal {
+    /// Who was refused.
+    pub who: Who,
+    /// What the client was told.
+    pub cause: Cause,
+    /// From before the question until after the answer.
+    pub during: Span,
 }
 
 /// All that happened during a way's run.
@@ -33,8 +51,8 @@ pub struct Stay {
 pub struct History {
     /// The admissions.
     pub stays: Vec<Stay>,
-    /// The refusals: from before the question until after the answer.
-    pub refusals: Vec<Span>,
+    /// The refusals.
+    pub refusals: Vec<Refusal>,
 }
 
 /// What the history proves.
@@ -42,33 +60,111 @@ pub struct History {
 pub struct Verdict {
     /// How many sessions were surely open, as steps: from this stamp on, so many.
     pub steps: Vec<(Stamp, usize)>,
-    /// The refusals that no instant justifies: fewer than the limit were
-    /// possibly held during all of each.
-    pub spurious: Vec<Span>,
+    /// The most sessions of one subject that were surely open at once.
+    pub largest_subject: usize,
+    /// The refusals that no instant justifies: fewer slots than the limit that
+    /// the client was told of were possibly held during all of each.
+    pub spurious: Vec<Refusal>,
 }
 
 impl Verdict {
     /// The most sessions that were surely open at once.
     pub fn peak(&self) -> usize {
-        self.steps.iter().map(|&(_, open)| open).max().unwrap_or(0)
+        highest(&self.steps)
+    }
+
+    /// How many refusals of this cause were spurious.
+    pub fn spurious_by(&self, cause: Cause) -> usize {
+        self.spurious.iter().filter(|refusal| refusal.cause == cause).count()
     }
 }
 
 impl History {
-    /// Sweeps the history of a way that had this limit.
-    pub fn judge(&self, limit: usize) -> Verdict {
-        // At one stamp, the doubt goes to the accused: sessions close before
-        // others open, and slots are taken before others are given back.
-        let open = steps(self.stays.iter().filter_map(|stay| stay.open), Tie::EndsFirst);
-        let held = steps(self.stays.iter().map(|stay| stay.held), Tie::StartsFirst);
-        let full = full_spans(&held, limit);
-        let justified = |refusal: &Span| {
-            let next = full.partition_point(|span| span.to < refusal.from);
-            full.get(next).is_some_and(|span| span.from <= refusal.to)
-        };
-        let spurious = self.refusals.iter().filter(|r| !justified(r)).copied().collect();
-        Verdict { steps: open, spurious }
+    /// How many refusals had this cause.
+    pub fn refused_by(&self, cause: Cause) -> usize {
+        self.refusals.iter().filter(|refusal| refusal.cause == cause).count()
     }
+
+    /// Sweeps the history of a way that had these limits: once for the whole
+    /// server, and once for each subject as if it were alone.
+    ///
+    /// A client that was refused at the server's limit possibly held a slot of
+    /// its subject meanwhile, since subjects are asked first. One that was
+    /// refused at its subject's limit held nothing, and an anonymous one has no
+    /// such limit to be refused at.
+    pub fn judge(&self, limits: Limits) -> Verdict {
+        let mut spurious = Vec::new();
+        let held = self.stays.iter().map(|stay| stay.held);
+        let full = full_spans(held, limits.global as usize);
+        for refusal in &self.refusals {
+            let unjustified = match (refusal.cause, refusal.who) {
+                (Cause::AtCapacity, _) => !justified(&refusal.during, &full),
+                (Cause::SubjectAtLimit, who) => who.is_none(),
+            };
+            spurious.extend(unjustified.then_some(*refusal));
+        }
+        let mut largest_subject = 0;
+        for subject in self.by_subject() {
+            let full = full_spans(subject.held.into_iter(), limits.per_subject as usize);
+            let unjustified = |refusal: &Refusal| !justified(&refusal.during, &full);
+            spurious.extend(subject.refused.into_iter().filter(unjustified));
+            largest_subject = largest_subject.max(highest(&surely_open(subject.open.into_iter())));
+        }
+        let steps = surely_open(self.stays.iter().filter_map(|stay| stay.open));
+        Verdict { steps, largest_subject, spurious }
+    }
+
+    fn by_subject(&self) -> Vec<OfSubject> {
+        let mut subjects = Vec::new();
+        for stay in &self.stays {
+            let Some(subject) = numbered(&mut subjects, stay.who) else { continue };
+            subject.held.push(stay.held);
+            subject.open.extend(stay.open);
+        }
+        for refusal in &self.refusals {
+            let Some(subject) = numbered(&mut subjects, refusal.who) else { continue };
+            match refusal.cause {
+                Cause::AtCapacity => subject.held.push(refusal.during),
+                Cause::SubjectAtLimit => subject.refused.push(*refusal),
+            }
+        }
+        subjects
+    }
+}
+
+/// What of a history concerns one subject.
+#[derive(Default)]
+struct OfSubject {
+    /// When each slot of it was possibly held.
+    held: Vec<Span>,
+    /// When each session of it was surely open.
+    open: Vec<Span>,
+    /// The refusals at its limit.
+    refused: Vec<Refusal>,
+}
+
+fn numbered(subjects: &mut Vec<OfSubject>, who: Who) -> Option<&mut OfSubject> {
+    let number = who? as usize;
+    if number >= subjects.len() {
+        subjects.resize_with(number + 1, OfSubject::default);
+    }
+    subjects.get_mut(number)
+}
+
+/// Whether a refusal met one of the full spans, which are in order.
+fn justified(refusal: &Span, full: &[Span]) -> bool {
+    let next = full.partition_point(|span| span.to < refusal.from);
+    full.get(next).is_some_and(|span| span.from <= refusal.to)
+}
+
+/// How many sessions were open, as steps. At one stamp the doubt goes to the
+/// accused: sessions close before others open.
+fn surely_open(open: impl Iterator<Item = Span>) -> Vec<(Stamp, usize)> {
+    steps(open, Tie::EndsFirst)
+}
+
+fn highest(steps: &[(Stamp, usize)]) -> usize {
+    steps.iter().map(|&(_, height)| height).max().unwrap_or(0)
 }
 
 /// What comes first when a span ends at the stamp at which another starts.
@@ -94,11 +190,12 @@ fn steps(spans: impl Iterator<Item = Span>, tie: Tie) -> Vec<(Stamp, usize)> {
     edges.into_iter().map(&mut counted).collect()
 }
 
-/// The closed spans during which at least `limit` were held.
-fn full_spans(held: &[(Stamp, usize)], limit: usize) -> Vec<Span> {
+/// The closed spans during which at least `limit` slots were possibly held.
+/// Again for the accused: slots are taken before others are given back.
+fn full_spans(held: impl Iterator<Item = Span>, limit: usize) -> Vec<Span> {
     let mut full = Vec::new();
     let mut since = None;
-    for &(at, held) in held {
+    for (at, held) in steps(held, Tie::StartsFirst) {
         match since {
             None if held >= limit => since = Some(at),
             Some(from) if held < limit => {

@@ -10,6 +10,7 @@ use plotters::prelude::*;
 use crate::flood::Outcome;
 use crate::report::thousands;
 use crate::timeline::{Bucket, timeline};
+use crate::ways::Limits;
 
 type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
@@ -40,23 +41,28 @@ pub fn prepare(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Writes the picture as SVG.
-pub fn write(path: &Path, outcomes: &[Outcome], limit: u32, subtitle: &str) -> anyhow::Result<()> {
+pub fn write(
+    path: &Path,
+    outcomes: &[Outcome],
+    limits: Limits,
+    subtitle: &str,
+) -> anyhow::Result<()> {
     let mut svg = String::new();
-    draw(&mut svg, outcomes, limit, subtitle)
+    draw(&mut svg, outcomes, limits, subtitle)
         .map_err(|error| anyhow::anyhow!("cannot draw the chart: {error}"))?;
     fs::write(path, svg).with_context(|| format!("cannot write the chart to {}", path.display()))
 }
 
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-fn draw(svg: &mut String, outcomes: &[Outcome], limit: u32, subtitle: &str) -> Drawn {
+fn draw(svg: &mut String, outcomes: &[Outcome], limits: Limits, subtitle: &str) -> Drawn {
     let height = HEADER + PANEL * outcomes.len() as u32 + FOOTER;
     let root = SVGBackend::with_string(svg, (WIDTH, height)).into_drawing_area();
     root.fill(&WHITE)?;
     let (header, panels) = root.split_vertically(HEADER);
     draw_header(&header, subtitle)?;
     let highest = outcomes.iter().map(|outcome| outcome.peak_open).max().unwrap_or(0);
-    let top = highest.max(limit as usize) as f64 * 1.2;
+    let top = highest.max(limits.global as usize) as f64 * 1.2;
     let last = outcomes.iter().map(|outcome| outcome.at_rest.at).max().unwrap_or(1);
     let mut below = panels;
     for (index, outcome) in outcomes.iter().enumerate() {
@@ -65,7 +71,7 @@ fn draw(svg: &mut String, outcomes: &[Outcome], limit: u32, subtitle: &str) -> D
         below = rest;
         let buckets = timeline(&outcome.verdict, &outcome.samples, last, BUCKETS);
         let axes = Axes { last: seconds(last), top, named: lowest };
-        draw_panel(&panel, outcome, &buckets, limit, axes)?;
+        draw_panel(&panel, outcome, &buckets, limits, axes)?;
     }
     root.present()?;
     Ok(())
@@ -102,10 +108,10 @@ fn draw_panel(
     area: &Canvas<'_>,
     outcome: &Outcome,
     buckets: &[Bucket],
-    limit: u32,
+    limits: Limits,
     axes: Axes,
 ) -> Drawn {
-    draw_caption(area, outcome, limit)?;
+    draw_caption(area, outcome, limits)?;
     let Axes { last, top, named } = axes;
     let mut chart = ChartBuilder::on(area)
         .margin_top(30)
@@ -130,7 +136,7 @@ fn draw_panel(
         .y_labels(5)
         .draw()?;
 
-    let limit = f64::from(limit);
+    let limit = f64::from(limits.global);
     let steps = |value: fn(&Bucket) -> f64, floor: f64, ceiling: f64| -> Vec<(f64, f64)> {
         let corners = |bucket: &Bucket| {
             let height = value(bucket).clamp(floor, ceiling);
@@ -154,7 +160,8 @@ fn draw_panel(
 }
 
 /// The way's name, and its defects in their colours.
-fn draw_caption(area: &Canvas<'_>, outcome: &Outcome, limit: u32) -> Drawn {
+fn draw_caption(area: &Canvas<'_>, outcome: &Outcome, limits: Limits) -> Drawn {
+    let limit = limits.global;
     let bold = (FONT, 15).into_font().style(FontStyle::Bold).color(&TEXT);
     area.draw_text(outcome.name, &bold, (58, 8))?;
     let coloured = |colour: &RGBColor, defect: bool| {

@@ -9,23 +9,28 @@ use clap::builder::RangedU64ValueParser;
 /// Floods a real HTTP server on loopback with real clients, and shows what
 /// three ways of counting sessions let in.
 ///
-/// `POST /session` is guarded, in turn, by headcount's AdmissionCounter, by an
-/// AtomicUsize that is checked and then added to, and by fetch_add with undo.
-/// All clients are released at once in each burst, and a refused client comes
+/// `POST /session` is guarded, in turn, by headcount's SubjectCounts and
+/// AdmissionCounter, by counts that are checked and then added to, and by counts
+/// that are added to with undo; those two keep an AtomicUsize for the server and
+/// a locked HashMap for its subjects. The header X-Client names a client's
+/// subject. All clients are released at once in each burst, and a refused client comes
 /// straight back, whatever Retry-After says.
 ///
 /// Creating a session awaits a lookup (--setup-ms), as session managers do.
 /// "check, then add" checks before it and adds after it, because that is how
-/// it is written; the other two hold their slot meanwhile. With --setup-ms 0
+/// it is written; the other two hold their slots meanwhile. With --setup-ms 0
 /// nothing is awaited and the gap is a few instructions.
 ///
 /// "fetch_add with undo" takes a refused client off its count when the handler
 /// returns, that is after the answer was written. A refusal is called spurious
-/// only if fewer sessions than the limit were possibly there during all of it.
+/// only if fewer sessions than the limit were possibly there during all of it:
+/// sessions of the subject for a 429, where a client that the server itself then
+/// refuses was possibly one, and all sessions for a 503.
 /// It takes two server threads: one between its add and its undo, one that asks.
 ///
-/// The run fails if the exact way is over its limit, refuses while a slot was
-/// free, does not return to zero, or gives a wrong answer. The defects of the
+/// The run fails if the exact way is over a limit, refuses while a slot was
+/// free, does not return to zero, remembers a subject that has left, or gives a
+/// wrong answer. The defects of the
 /// hand-written ways are shown and do not fail the run.
 #[derive(Debug, Parser)]
 #[command(name = "flood", version, about, long_about, max_term_width = 100)]
@@ -37,6 +42,14 @@ pub struct Cli {
     /// Concurrent clients, each a connection (two file descriptors)
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = within(1, 400))]
     pub clients: u64,
+
+    /// Subjects that the clients are dealt to in turn, each a value of X-Client
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = within(1, 400))]
+    pub subjects: u64,
+
+    /// Sessions of one subject that may be open at once
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = within(1, 10_000))]
+    pub per_subject: u64,
 
     /// Seconds of flood per way
     #[arg(long, value_name = "S", default_value_t = 4, value_parser = within(1, 600))]
@@ -79,6 +92,26 @@ impl Cli {
             false => Duration::from_secs(self.seconds),
         }
     }
+
+    /// What these flags make of the flood that is easily overlooked.
+    pub fn notes(&self) -> Vec<&'static str> {
+        let peopled = self.subjects.min(self.clients);
+        let largest = self.clients.div_ceil(self.subjects);
+        let at_most = peopled * largest.min(self.per_subject);
+        let mut notes = Vec::new();
+        if peopled < self.subjects {
+            notes.push("fewer clients than subjects: some subjects have none");
+        }
+        if largest <= self.per_subject {
+            notes.push("no more clients of a subject than its limit: nobody needs a 429");
+        }
+        if at_most.min(self.clients) <= self.limit {
+            notes.push(
+                "no more clients than the limit can get by their subjects: nobody needs a 503",
+            );
+        }
+        notes
+    }
 }
 
 /// A number from `least` to `most`; clap's error names the flag and the range.
@@ -102,6 +135,10 @@ mod tests {
             ("--limit", "10001", "1..=10000"),
             ("--clients", "0", "1..=400"),
             ("--clients", "401", "1..=400"),
+            ("--subjects", "0", "1..=400"),
+            ("--subjects", "401", "1..=400"),
+            ("--per-subject", "0", "1..=10000"),
+            ("--per-subject", "10001", "1..=10000"),
             ("--seconds", "0", "1..=600"),
             ("--requests", "0", "1..=5000000"),
             ("--stay-ms", "0", "1..=1000"),
@@ -118,6 +155,21 @@ mod tests {
         assert!(refusal(&["--limits", "3"]).contains("--limits"));
         assert!(refusal(&["--clients", "many"]).contains("--clients"));
         assert!(refusal(&["--quick", "--seconds", "3"]).contains("--seconds"));
+    }
+
+    fn notes(args: &[&str]) -> String {
+        let args = ["flood"].iter().chain(args);
+        Cli::try_parse_from(args).expect("legal flags").notes().join("; ")
+    }
+
+    #[test]
+    fn a_flood_that_cannot_reach_a_limit_is_noted() {
+        assert_eq!(notes(&[]), "", "by default both are reached");
+        let in_all = notes(&["--limit", "40"]);
+        assert!(in_all.contains("503") && !in_all.contains("429"), "{in_all}");
+        let of_each = notes(&["--per-subject", "10"]);
+        assert!(of_each.contains("429") && !of_each.contains("503"), "{of_each}");
+        assert!(notes(&["--clients", "9"]).contains("fewer clients than subjects"));
     }
 
     #[test]

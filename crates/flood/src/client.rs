@@ -10,12 +10,15 @@ use anyhow::{Context, bail, ensure};
 use axum::body::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{HOST, RETRY_AFTER};
+use hyper::header::{HOST, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
+
+use crate::subject::HEADER;
+use crate::ways::Cause;
 
 /// No answer takes this long unless something hangs.
 const LONGEST_REQUEST: Duration = Duration::from_secs(10);
@@ -25,8 +28,10 @@ const LONGEST_REQUEST: Duration = Duration::from_secs(10);
 pub struct Tally {
     /// Sessions that were opened with 200 and streamed to their end.
     pub admitted: u64,
+    /// Refusals with 429 and a `Retry-After`.
+    pub at_subject_limit: u64,
     /// Refusals with 503 and a `Retry-After`.
-    pub refused: u64,
+    pub at_capacity: u64,
     /// Everything else.
     pub errors: u64,
     /// What the first of the errors was.
@@ -36,13 +41,14 @@ pub struct Tally {
 impl Tally {
     /// All requests.
     pub fn requests(&self) -> u64 {
-        self.admitted + self.refused + self.errors
+        self.admitted + self.at_subject_limit + self.at_capacity + self.errors
     }
 
     /// Adds what another client saw.
     pub fn merge(&mut self, other: Self) {
         self.admitted += other.admitted;
-        self.refused += other.refused;
+        self.at_subject_limit += other.at_subject_limit;
+        self.at_capacity += other.at_capacity;
         self.errors += other.errors;
         self.first_error = self.first_error.take().or(other.first_error);
     }
@@ -50,6 +56,8 @@ impl Tally {
 
 /// What a client is to do.
 pub struct Plan {
+    /// Who it says that it is.
+    pub subject: HeaderValue,
     /// The longest stay that it asks for, in milliseconds; the least is 1.
     pub longest_stay: u64,
     /// The requests left to all clients together.
@@ -90,7 +98,8 @@ impl Client {
                 }
                 match self.visit().await {
                     Ok(Answer::Admitted) => tally.admitted += 1,
-                    Ok(Answer::Refused) => tally.refused += 1,
+                    Ok(Answer::Refused(Cause::SubjectAtLimit)) => tally.at_subject_limit += 1,
+                    Ok(Answer::Refused(Cause::AtCapacity)) => tally.at_capacity += 1,
                     Err(error) => {
                         tally.errors += 1;
                         tally.first_error = Some(format!("{error:#}"));
@@ -108,39 +117,44 @@ impl Client {
 
     async fn visit(&mut self) -> anyhow::Result<Answer> {
         let stay = self.plan.rng.u64(1..=self.plan.longest_stay);
-        match timeout(LONGEST_REQUEST, ask(&mut self.sender, &self.authority, stay)).await {
+        match timeout(LONGEST_REQUEST, self.ask(stay)).await {
             Ok(answer) => answer,
             Err(_elapsed) => bail!("no answer within {LONGEST_REQUEST:?}"),
         }
+    }
+
+    async fn ask(&mut self, stay: u64) -> anyhow::Result<Answer> {
+        let request = Request::post(format!("/session?{stay}"))
+            .header(HOST, &self.authority)
+            .header(HEADER, &self.plan.subject);
+        self.sender.ready().await?;
+        let response = self.sender.send_request(request.body(Empty::new())?).await?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let cause = match head.status {
+            StatusCode::OK => {
+                ensure!(&body[..] == b"open\n", "a session that said {body:?}");
+                return Ok(Answer::Admitted);
+            }
+            StatusCode::TOO_MANY_REQUESTS => Cause::SubjectAtLimit,
+            StatusCode::SERVICE_UNAVAILABLE => Cause::AtCapacity,
+            status => bail!("answered {status}"),
+        };
+        says_when_to_come_back(head.status, &head.headers)?;
+        Ok(Answer::Refused(cause))
     }
 }
 
 enum Answer {
     Admitted,
-    Refused,
+    Refused(Cause),
 }
 
-async fn ask(
-    sender: &mut SendRequest<Empty<Bytes>>,
-    authority: &str,
-    stay: u64,
-) -> anyhow::Result<Answer> {
-    let request = Request::post(format!("/session?{stay}")).header(HOST, authority);
-    sender.ready().await?;
-    let response = sender.send_request(request.body(Empty::new())?).await?;
-    let (head, body) = response.into_parts();
-    let body = body.collect().await?.to_bytes();
-    match head.status {
-        StatusCode::OK => {
-            ensure!(&body[..] == b"open\n", "a session that said {body:?}");
-            Ok(Answer::Admitted)
-        }
-        StatusCode::SERVICE_UNAVAILABLE => {
-            let value = head.headers.get(RETRY_AFTER).context("503 without Retry-After")?;
-            let seconds = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
-            ensure!(seconds.is_some_and(|s| s >= 1), "503 with Retry-After {value:?}");
-            Ok(Answer::Refused)
-        }
-        status => bail!("answered {status}"),
-    }
+fn says_when_to_come_back(status: StatusCode, headers: &HeaderMap) -> anyhow::Result<()> {
+    let status = status.as_u16();
+    let value =
+        headers.get(RETRY_AFTER).with_context(|| format!("{status} without Retry-After"))?;
+    let seconds = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
+    ensure!(seconds.is_some_and(|s| s >= 1), "{status} with Retry-After {value:?}");
+    Ok(())
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use hyper::header::HeaderValue;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -14,7 +15,7 @@ use crate::client::{Client, Plan, Tally};
 use crate::registry::Registry;
 use crate::sampler::{Sample, Sampler};
 use crate::server::{App, Server};
-use crate::ways::Way;
+use crate::ways::{Cause, Limits, Way};
 
 /// A burst, and the pause in which its sessions end.
 const BURST: Duration = Duration::from_millis(400);
@@ -23,10 +24,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How to flood; the same for every way.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Sessions that may be open at once.
-    pub limit: u32,
+    /// Sessions that may be open at once, in all and of each subject.
+    pub limits: Limits,
     /// Concurrent clients.
     pub clients: u64,
+    /// The subjects that they are dealt to in turn.
+    pub subjects: u64,
     /// How long.
     pub flood: Duration,
     /// The most requests.
@@ -46,16 +49,21 @@ pub struct Outcome {
     pub name: &'static str,
     /// What the clients saw.
     pub tally: Tally,
-    /// Admissions and refusals that the server wrote down.
-    pub served: (usize, usize),
+    /// What the server wrote down: admissions, refusals at a subject's limit,
+    /// refusals at its own.
+    pub served: (usize, usize, usize),
     /// What the audit proved.
     pub verdict: Verdict,
     /// The most sessions that were open at once.
     pub peak_open: usize,
+    /// The most sessions of one subject that were open at once.
+    pub largest_subject: usize,
     /// What the sampler saw.
     pub samples: Vec<Sample>,
     /// What was left when every connection was gone.
     pub at_rest: Sample,
+    /// The subjects that the way still had an entry for then.
+    pub subjects_at_rest: usize,
     /// Whether it was stopped before its time.
     pub interrupted: bool,
 }
@@ -77,7 +85,7 @@ pub async fn flood<W: Way>(
     seen: impl Fn(&Sample) + Send + 'static,
 ) -> anyhow::Result<Outcome> {
     let registry = Registry::new();
-    let way = W::with_limit(settings.limit);
+    let way = W::with_limits(settings.limits);
     let app = Arc::new(App { way, registry: Arc::clone(&registry), setup: settings.setup });
     let server = Server::start(server, Arc::clone(&app)).await?;
 
@@ -87,7 +95,8 @@ pub async fn flood<W: Way>(
     for index in 0..settings.clients {
         let rng = fastrand::Rng::with_seed(settings.seed.wrapping_add(index << 32));
         let budget = Arc::clone(&budget);
-        let plan = Plan { longest_stay: settings.longest_stay, budget, rng };
+        let subject = HeaderValue::try_from(format!("tenant-{}", index % settings.subjects))?;
+        let plan = Plan { subject, longest_stay: settings.longest_stay, budget, rng };
         let client = Client::connect(server.address(), plan).await?;
         clients.spawn(client.run(bursts.clone()));
     }
@@ -107,10 +116,20 @@ pub async fn flood<W: Way>(
     let at_rest = look_at(&app);
 
     let history = registry.take_history();
-    let served = (history.stays.len(), history.refusals.len());
-    let verdict = history.judge(settings.limit as usize);
-    let peak_open = registry.peak();
-    Ok(Outcome { name: W::NAME, tally, served, verdict, peak_open, samples, at_rest, interrupted })
+    let refused = |cause| history.refused_by(cause);
+    let admitted = history.stays.len();
+    Ok(Outcome {
+        name: W::NAME,
+        tally,
+        served: (admitted, refused(Cause::SubjectAtLimit), refused(Cause::AtCapacity)),
+        verdict: history.judge(settings.limits),
+        peak_open: registry.peak(),
+        largest_subject: registry.largest_subject(),
+        samples,
+        at_rest,
+        subjects_at_rest: app.way.subjects(),
+        interrupted,
+    })
 }
 
 fn look_at<W: Way>(app: &App<W>) -> Sample {

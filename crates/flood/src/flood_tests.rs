@@ -1,22 +1,26 @@
 //! Short floods over real sockets, bounded by their requests: the exact way
 //! keeps its promises, and ways that are broken on purpose are found out.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
+use headcount::{AdmissionCounter, Limit, OwnedPermit};
 use hyper::StatusCode;
 
 use super::*;
 use crate::promises::broken;
-use crate::ways::Exact;
+use crate::ways::{AddThenUndo, CheckThenAdd, Exact, Refused};
 
-const REQUESTS: u64 = 600;
+const REQUESTS: u64 = 2_000;
 
+/// Three of four subjects can fill the server with a session each.
 fn settings() -> Settings {
     Settings {
-        limit: 2,
+        limits: Limits { global: 3, per_subject: 1 },
         clients: 16,
+        subjects: 4,
         flood: BURST + PAUSE,
         requests: REQUESTS,
         longest_stay: 4,
@@ -25,21 +29,23 @@ fn settings() -> Settings {
     }
 }
 
-async fn short_flood<W: Way>() -> Outcome {
+async fn short_flood<W: Way>(settings: &Settings) -> Outcome {
     let (_running, stop) = watch::channel(false);
-    flood::<W>(&settings(), &Handle::current(), stop, |_| {}).await.expect("loopback works")
+    flood::<W>(settings, &Handle::current(), stop, |_| {}).await.expect("loopback works")
 }
 
 async fn promises_broken_by<W: Way>() -> String {
-    broken(&short_flood::<W>().await, settings().limit).join("; ")
+    broken(&short_flood::<W>(&settings()).await, settings().limits).join("; ")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_exact_way_keeps_its_promises_over_real_sockets() {
-    let outcome = short_flood::<Exact>().await;
-    assert_eq!(broken(&outcome, settings().limit), [""; 0]);
-    assert!(outcome.tally.admitted > 0 && outcome.tally.refused > 0, "{:?}", outcome.tally);
-    assert!(outcome.tally.requests() <= REQUESTS);
+    let outcome = short_flood::<Exact>(&settings()).await;
+    assert_eq!(broken(&outcome, settings().limits), [""; 0]);
+    let tally = &outcome.tally;
+    assert!(tally.admitted > 0 && tally.at_subject_limit > 0 && tally.at_capacity > 0, "{tally:?}");
+    assert!(tally.requests() <= REQUESTS);
+    assert_eq!(outcome.largest_subject, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -49,6 +55,16 @@ async fn a_flood_that_is_stopped_ends_at_rest() {
     let outcome = outcome.expect("loopback works");
     assert!(outcome.interrupted);
     assert_eq!((outcome.at_rest.open, outcome.at_rest.in_use), (0, 0));
+    assert_eq!(outcome.subjects_at_rest, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_way_that_remembers_subjects_is_found_out() {
+    for found in
+        [promises_broken_by::<CheckThenAdd>().await, promises_broken_by::<AddThenUndo>().await]
+    {
+        assert!(found.contains("subjects were left at rest"), "{found}");
+    }
 }
 
 /// Admits everyone.
@@ -58,14 +74,19 @@ impl Way for Open {
     const NAME: &'static str = "open";
     type Permit = Arc<()>;
 
-    fn with_limit(_limit: u32) -> Self {
+    fn with_limits(_limits: Limits) -> Self {
         Self(Arc::default())
     }
 
-    async fn open<S, R>(&self, setup: S, _refuse: R) -> Result<Arc<()>, Response>
+    async fn open<S, R>(
+        &self,
+        _subject: Option<&str>,
+        setup: S,
+        _refuse: R,
+    ) -> Result<Arc<()>, Refused>
     where
         S: Future<Output = ()> + Send,
-        R: FnOnce() -> Response + Send,
+        R: Fn(Cause) -> Refused + Send + Sync,
     {
         setup.await;
         Ok(Arc::clone(&self.0))
@@ -74,12 +95,106 @@ impl Way for Open {
     fn in_use(&self) -> usize {
         Arc::strong_count(&self.0) - 1
     }
+
+    fn subjects(&self) -> usize {
+        0
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_way_over_its_limit_is_found_out() {
     let found = promises_broken_by::<Open>().await;
     assert!(found.contains("sessions were open at once"), "{found}");
+}
+
+/// Keeps to the limit of the server and knows no subjects.
+struct Global(Arc<AdmissionCounter>);
+
+impl Way for Global {
+    const NAME: &'static str = "global";
+    type Permit = OwnedPermit;
+
+    fn with_limits(limits: Limits) -> Self {
+        Self(Arc::new(AdmissionCounter::new(Limit::at_most(limits.global))))
+    }
+
+    async fn open<S, R>(
+        &self,
+        _subject: Option<&str>,
+        setup: S,
+        refuse: R,
+    ) -> Result<OwnedPermit, Refused>
+    where
+        S: Future<Output = ()> + Send,
+        R: Fn(Cause) -> Refused + Send + Sync,
+    {
+        let permit = self.0.try_acquire_owned().map_err(|_full| refuse(Cause::AtCapacity))?;
+        setup.await;
+        Ok(permit)
+    }
+
+    fn in_use(&self) -> usize {
+        self.0.in_use() as usize
+    }
+
+    fn subjects(&self) -> usize {
+        0
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_way_over_the_limit_of_a_subject_is_found_out() {
+    let of_one_subject = Settings { subjects: 1, ..settings() };
+    let found = broken(&short_flood::<Global>(&of_one_subject).await, of_one_subject.limits);
+    assert_eq!(found, ["3 sessions of one subject were open at once, its limit is 1"]);
+}
+
+/// Never gives a subject's slot back, and refuses it for ever after.
+struct Unforgiving {
+    limit: usize,
+    taken: Mutex<HashMap<String, usize>>,
+}
+
+impl Way for Unforgiving {
+    const NAME: &'static str = "unforgiving";
+    type Permit = ();
+
+    fn with_limits(limits: Limits) -> Self {
+        Self { limit: limits.per_subject as usize, taken: Mutex::default() }
+    }
+
+    async fn open<S, R>(&self, subject: Option<&str>, setup: S, refuse: R) -> Result<(), Refused>
+    where
+        S: Future<Output = ()> + Send,
+        R: Fn(Cause) -> Refused + Send + Sync,
+    {
+        if let Some(subject) = subject {
+            let mut taken = self.taken.lock().expect("nobody panics under the lock");
+            let taken = taken.entry(subject.to_owned()).or_default();
+            if *taken >= self.limit {
+                return Err(refuse(Cause::SubjectAtLimit));
+            }
+            *taken += 1;
+        }
+        setup.await;
+        Ok(())
+    }
+
+    fn in_use(&self) -> usize {
+        0
+    }
+
+    fn subjects(&self) -> usize {
+        self.taken.lock().expect("nobody panics under the lock").len()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_way_that_leaks_slots_of_subjects_is_found_out() {
+    let found = promises_broken_by::<Unforgiving>().await;
+    assert!(found.contains("refused while their subject had a slot free"), "{found}");
+    assert!(found.contains("4 subjects were left at rest"), "{found}");
+    assert!(!found.contains("while a slot was free"), "nobody was told 503: {found}");
 }
 
 /// Never gives a slot back, and refuses for ever after.
@@ -92,17 +207,17 @@ impl Way for Leaky {
     const NAME: &'static str = "leaky";
     type Permit = ();
 
-    fn with_limit(limit: u32) -> Self {
-        Self { limit: limit as usize, taken: AtomicUsize::new(0) }
+    fn with_limits(limits: Limits) -> Self {
+        Self { limit: limits.global as usize, taken: AtomicUsize::new(0) }
     }
 
-    async fn open<S, R>(&self, setup: S, refuse: R) -> Result<(), Response>
+    async fn open<S, R>(&self, _subject: Option<&str>, setup: S, refuse: R) -> Result<(), Refused>
     where
         S: Future<Output = ()> + Send,
-        R: FnOnce() -> Response + Send,
+        R: Fn(Cause) -> Refused + Send + Sync,
     {
         let room = |taken| (taken < self.limit).then_some(taken + 1);
-        self.taken.fetch_update(SeqCst, SeqCst, room).map_err(|_full| refuse())?;
+        self.taken.fetch_update(SeqCst, SeqCst, room).map_err(|_full| refuse(Cause::AtCapacity))?;
         setup.await;
         Ok(())
     }
@@ -110,13 +225,17 @@ impl Way for Leaky {
     fn in_use(&self) -> usize {
         self.taken.load(SeqCst)
     }
+
+    fn subjects(&self) -> usize {
+        0
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_way_that_leaks_slots_is_found_out() {
     let found = promises_broken_by::<Leaky>().await;
     assert!(found.contains("refused while a slot was free"), "{found}");
-    assert!(found.contains("in_use was 2 at rest"), "{found}");
+    assert!(found.contains("in_use was 3 at rest"), "{found}");
 }
 
 /// Refuses everyone, and does not say when to come back.
@@ -126,19 +245,24 @@ impl Way for Curt {
     const NAME: &'static str = "curt";
     type Permit = ();
 
-    fn with_limit(_limit: u32) -> Self {
+    fn with_limits(_limits: Limits) -> Self {
         Self
     }
 
-    async fn open<S, R>(&self, _setup: S, _refuse: R) -> Result<(), Response>
+    async fn open<S, R>(&self, _subject: Option<&str>, _setup: S, _refuse: R) -> Result<(), Refused>
     where
         S: Future<Output = ()> + Send,
-        R: FnOnce() -> Response + Send,
+        R: Fn(Cause) -> Refused + Send + Sync,
     {
-        Err(StatusCode::SERVICE_UNAVAILABLE.into_response())
+        let answer = StatusCode::SERVICE_UNAVAILABLE.into_response();
+        Err(Refused { cause: Cause::AtCapacity, answer })
     }
 
     fn in_use(&self) -> usize {
+        0
+    }
+
+    fn subjects(&self) -> usize {
         0
     }
 }

@@ -14,6 +14,7 @@ mod registry;
 mod report;
 mod sampler;
 mod server;
+mod subject;
 mod timeline;
 mod ways;
 
@@ -28,7 +29,7 @@ use tokio::sync::watch;
 use cli::Cli;
 use flood::{Outcome, Settings, flood};
 use progress::Progress;
-use ways::{AddThenUndo, CheckThenAdd, Exact, Way};
+use ways::{AddThenUndo, CheckThenAdd, Exact, Limits, Way};
 
 /// What a shell reports for a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -49,17 +50,17 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     // Two runtimes, so that clients cannot starve the server's threads.
     let server = runtime("server", cli.workers as usize)?;
     let clients = runtime("clients", 2)?;
-    if cli.clients <= cli.limit {
-        eprintln!("note: no more clients than the limit: nobody needs to be refused");
+    for note in cli.notes() {
+        eprintln!("note: {note}");
     }
     let outcomes = clients.block_on(flood_all(&settings, server.handle()))?;
 
-    println!("{}", report::table(&outcomes));
+    println!("{}", report::table(&outcomes, settings.limits));
     for outcome in &outcomes {
-        println!("{}", report::findings(outcome, settings.limit));
+        println!("{}", report::findings(outcome, settings.limits));
     }
     let exact = outcomes.first().context("no way was flooded")?;
-    let broken = promises::broken(exact, settings.limit);
+    let broken = promises::broken(exact, settings.limits);
     for broken in &broken {
         eprintln!("error: {} broke its promise: {broken}", exact.name);
     }
@@ -67,15 +68,19 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         eprintln!("stopped before the end; no chart was written");
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    chart::write(&cli.out, &outcomes, settings.limit, &subtitle(cli))?;
+    chart::write(&cli.out, &outcomes, settings.limits, &subtitle(cli))?;
     println!("chart: {}", cli.out.display());
     Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn settings(cli: &Cli) -> anyhow::Result<Settings> {
     Ok(Settings {
-        limit: u32::try_from(cli.limit)?,
+        limits: Limits {
+            global: u32::try_from(cli.limit)?,
+            per_subject: u32::try_from(cli.per_subject)?,
+        },
         clients: cli.clients,
+        subjects: cli.subjects,
         flood: cli.flood(),
         requests: cli.requests,
         longest_stay: cli.stay_ms,
@@ -132,6 +137,9 @@ impl Flooded<'_> {
 }
 
 fn subtitle(cli: &Cli) -> String {
-    let Cli { limit, clients, stay_ms, setup_ms, .. } = cli;
-    format!("{clients} clients, limit {limit}, stays of 1 to {stay_ms} ms, lookup of {setup_ms} ms")
+    let Cli { limit, clients, subjects, per_subject, stay_ms, setup_ms, .. } = cli;
+    format!(
+        "{clients} clients of {subjects} subjects, limit {limit} and {per_subject} of each, \
+         stays of 1 to {stay_ms} ms, lookup of {setup_ms} ms"
+    )
 }

@@ -1,16 +1,20 @@
 //! What the exact way promises, held against what happened.
 
 use crate::flood::Outcome;
+use crate::ways::{Cause, Limits};
 
 /// Every promise that the flood saw broken, in words; none of an exact way.
-pub fn broken(outcome: &Outcome, limit: u32) -> Vec<String> {
-    let limit = limit as usize;
+pub fn broken(outcome: &Outcome, limits: Limits) -> Vec<String> {
+    let (limit, per_subject) = (limits.global as usize, limits.per_subject as usize);
     let tally = &outcome.tally;
-    let spurious = outcome.verdict.spurious.len();
+    let spurious = outcome.verdict.spurious_by(Cause::AtCapacity);
+    let spurious_of_subject = outcome.verdict.spurious_by(Cause::SubjectAtLimit);
     // The registry counts while it happens, the sweep afterwards from stamps.
     let open = outcome.peak_open.max(outcome.verdict.peak());
+    let largest = outcome.largest_subject.max(outcome.verdict.largest_subject);
     let in_use = outcome.peak_in_use();
     let rest = outcome.at_rest;
+    let subjects = outcome.subjects_at_rest;
     let mut broken = Vec::new();
     let mut expect = |kept: bool, otherwise: String| {
         if !kept {
@@ -18,17 +22,26 @@ pub fn broken(outcome: &Outcome, limit: u32) -> Vec<String> {
         }
     };
     expect(open <= limit, format!("{open} sessions were open at once, the limit is {limit}"));
+    expect(
+        largest <= per_subject,
+        format!("{largest} sessions of one subject were open at once, its limit is {per_subject}"),
+    );
     expect(in_use <= limit, format!("in_use rose to {in_use}, the limit is {limit}"));
     expect(spurious == 0, format!("{spurious} clients were refused while a slot was free"));
+    expect(
+        spurious_of_subject == 0,
+        format!("{spurious_of_subject} clients were refused while their subject had a slot free"),
+    );
     expect(rest.open == 0, format!("{} sessions were open at rest", rest.open));
     expect(rest.in_use == 0, format!("in_use was {} at rest", rest.in_use));
+    expect(subjects == 0, format!("{subjects} subjects were left at rest"));
     let first = tally.first_error.as_deref().unwrap_or("none");
     expect(tally.errors == 0, format!("{} wrong answers, the first: {first}", tally.errors));
-    let seen = (tally.admitted as usize, tally.refused as usize);
-    let served = outcome.served;
+    let seen = [tally.admitted, tally.at_subject_limit, tally.at_capacity].map(|n| n as usize);
+    let served = <[usize; 3]>::from(outcome.served);
     expect(
         tally.errors > 0 || seen == served,
-        format!("clients saw {seen:?} admitted and refused, the server {served:?}"),
+        format!("clients saw {seen:?} admitted, 429 and 503, the server {served:?}"),
     );
     expect(tally.requests() > 0 || outcome.interrupted, "no request was made".to_owned());
     broken

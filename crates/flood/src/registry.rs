@@ -1,18 +1,56 @@
 //! The server's own knowledge of its sessions, kept beside every way and
-//! never shown to it: how many are really open, and when what happened.
+//! never shown to it: how many are really open, of each subject too, and when
+//! what happened.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst, fence};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::audit::{History, Span, Stamp, Stay};
+use crate::audit::{History, Refusal, Span, Stamp, Stay, Who};
+use crate::subject::Subject;
+use crate::ways::Cause;
 
 /// Counts the sessions that exist and writes the history for the audit.
 pub struct Registry {
     origin: Instant,
     open: AtomicUsize,
     peak: AtomicUsize,
-    history: Mutex<History>,
+    books: Mutex<Books>,
+}
+
+/// What is only written under the lock.
+#[derive(Default)]
+struct Books {
+    history: History,
+    numbers: HashMap<Subject, u32>,
+    /// By number.
+    accounts: Vec<Account>,
+}
+
+/// The sessions of one subject.
+#[derive(Default)]
+struct Account {
+    open: usize,
+    peak: usize,
+}
+
+impl Books {
+    fn number(&mut self, subject: Option<&Subject>) -> Who {
+        let subject = subject?;
+        if let Some(&number) = self.numbers.get(subject) {
+            return Some(number);
+        }
+        let number = self.accounts.len() as u32;
+        self.accounts.push(Account::default());
+        self.numbers.insert(subject.clone(), number);
+        Some(number)
+    }
+
+    fn account(&mut self, subject: Option<&Subject>) -> Option<&mut Account> {
+        let number = self.number(subject)?;
+        self.accounts.get_mut(number as usize)
+    }
 }
 
 impl Registry {
@@ -22,7 +60,7 @@ impl Registry {
             origin: Instant::now(),
             open: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
-            history: Mutex::default(),
+            books: Mutex::default(),
         })
     }
 
@@ -45,44 +83,64 @@ impl Registry {
         self.peak.load(SeqCst)
     }
 
+    /// The most sessions of one subject that were open at once.
+    pub fn largest_subject(&self) -> usize {
+        self.books().accounts.iter().map(|account| account.peak).max().unwrap_or(0)
+    }
+
     /// To be called before a way is asked for a slot.
-    pub fn attempt(self: &Arc<Self>) -> Attempt {
+    pub fn attempt(self: &Arc<Self>, subject: Option<Subject>) -> Attempt {
         Attempt {
+            subject,
             asked: self.stamp(),
             opened: None,
             open: None,
-            refused: false,
+            refused: None,
             registry: Arc::clone(self),
         }
     }
 
     /// What happened so far; the registry forgets it.
     pub fn take_history(&self) -> History {
-        std::mem::take(&mut *self.history.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.books().history)
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A client's attempt, from before its question until after it was refused or
-/// has given its slot back. Its drop writes it down, so an attempt that a
+/// has given its slots back. Its drop writes it down, so an attempt that a
 /// client abandons halfway is part of the history too.
 pub struct Attempt {
+    subject: Option<Subject>,
     asked: Stamp,
     opened: Option<Stamp>,
     open: Option<Span>,
-    refused: bool,
+    refused: Option<Cause>,
     registry: Arc<Registry>,
 }
 
 impl Attempt {
+    /// Whose it is.
+    pub fn subject(&self) -> Option<&Subject> {
+        self.subject.as_ref()
+    }
+
     /// The way refused it.
-    pub fn refused(mut self) {
-        self.refused = true;
+    pub fn refused(mut self, cause: Cause) {
+        self.refused = Some(cause);
     }
 
     /// Its session exists from now on.
     fn open(&mut self) {
         let open = self.registry.open.fetch_add(1, SeqCst) + 1;
         self.registry.peak.fetch_max(open, SeqCst);
+        if let Some(account) = self.registry.books().account(self.subject.as_ref()) {
+            account.open += 1;
+            account.peak = account.peak.max(account.open);
+        }
         self.opened = Some(self.registry.stamp());
     }
 
@@ -90,6 +148,9 @@ impl Attempt {
     fn close(&mut self) {
         if let Some(from) = self.opened.take() {
             self.open = Some(Span { from, to: self.registry.stamp() });
+            if let Some(account) = self.registry.books().account(self.subject.as_ref()) {
+                account.open -= 1;
+            }
             self.registry.open.fetch_sub(1, SeqCst);
         }
     }
@@ -98,10 +159,11 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         let span = Span { from: self.asked, to: self.registry.stamp() };
-        let mut history = self.registry.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut books = self.registry.books();
+        let who = books.number(self.subject.as_ref());
         match self.refused {
-            true => history.refusals.push(span),
-            false => history.stays.push(Stay { held: span, open: self.open }),
+            Some(cause) => books.history.refusals.push(Refusal { who, cause, during: span }),
+            None => books.history.stays.push(Stay { who, held: span, open: self.open }),
         }
     }
 }
@@ -110,7 +172,7 @@ impl Drop for Attempt {
 /// permit was got until before the permit goes.
 pub struct Session<P> {
     // `permit` before `attempt`: fields drop in this order, and the attempt
-    // ends only after the slot was given back.
+    // ends only after the slots were given back.
     _permit: P,
     attempt: Attempt,
 }

@@ -3,24 +3,16 @@
 use comfy_table::{CellAlignment, ColumnConstraint, Table, presets};
 
 use crate::flood::Outcome;
+use crate::ways::{Cause, Limits};
 
-/// One row per way.
-pub fn table(outcomes: &[Outcome]) -> String {
+/// A column per way, a row per figure.
+pub fn table(outcomes: &[Outcome], limits: Limits) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_header([
-        "way",
-        "requests",
-        "admitted",
-        "refused with 503\n+ Retry-After",
-        "of these\nspurious",
-        "errors",
-        "peak\nopen",
-        "peak\nin_use",
-        "open\nat rest",
-        "in_use\nat rest",
-    ]);
-    for outcome in outcomes {
-        table.add_row(row(outcome));
+    let names = outcomes.iter().map(|outcome| outcome.name.to_owned());
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(row("", names));
+    for (label, figure) in figures(limits) {
+        let cells = outcomes.iter().map(|outcome| thousands(figure(outcome)));
+        table.add_row(row(&label, cells));
     }
     for column in table.column_iter_mut() {
         column.set_constraint(ColumnConstraint::ContentWidth);
@@ -31,38 +23,64 @@ pub fn table(outcomes: &[Outcome]) -> String {
     table.trim_fmt()
 }
 
-fn row(outcome: &Outcome) -> [String; 10] {
-    let tally = &outcome.tally;
-    [
-        outcome.name.to_owned(),
-        thousands(tally.requests()),
-        thousands(tally.admitted),
-        thousands(tally.refused),
-        thousands(outcome.verdict.spurious.len() as u64),
-        thousands(tally.errors),
-        thousands(outcome.peak_open as u64),
-        thousands(outcome.peak_in_use() as u64),
-        outcome.at_rest.open.to_string(),
-        outcome.at_rest.in_use.to_string(),
-    ]
+fn row(label: &str, cells: impl Iterator<Item = String>) -> Vec<String> {
+    [label.to_owned()].into_iter().chain(cells).collect()
+}
+
+type Figure = fn(&Outcome) -> u64;
+
+fn figures(limits: Limits) -> Vec<(String, Figure)> {
+    let Limits { global, per_subject } = limits;
+    let of_one = format!("largest count of one subject (limit {per_subject})");
+    let of_all = format!("largest count of all (limit {global})");
+    let rows: [(&str, Figure); 13] = [
+        ("requests", |o| o.tally.requests()),
+        ("admitted with 200", |o| o.tally.admitted),
+        ("refused with 429 + Retry-After", |o| o.tally.at_subject_limit),
+        ("  of these spurious", |o| o.verdict.spurious_by(Cause::SubjectAtLimit) as u64),
+        ("refused with 503 + Retry-After", |o| o.tally.at_capacity),
+        ("  of these spurious", |o| o.verdict.spurious_by(Cause::AtCapacity) as u64),
+        ("errors", |o| o.tally.errors),
+        (&of_one, |o| o.largest_subject as u64),
+        (&of_all, |o| o.peak_open as u64),
+        ("largest in_use that was seen", |o| o.peak_in_use() as u64),
+        ("open at rest", |o| o.at_rest.open as u64),
+        ("in_use at rest", |o| o.at_rest.in_use as u64),
+        ("subjects left at rest", |o| o.subjects_at_rest as u64),
+    ];
+    rows.into_iter().map(|(label, figure)| (label.to_owned(), figure)).collect()
 }
 
 /// A sentence per way: what the audit found, or that it found nothing.
-pub fn findings(outcome: &Outcome, limit: u32) -> String {
+pub fn findings(outcome: &Outcome, limits: Limits) -> String {
+    let Limits { global, per_subject } = limits;
     let mut found = Vec::new();
-    if outcome.peak_open > limit as usize {
-        found.push(format!("let {} in at once over a limit of {limit}", outcome.peak_open));
+    if outcome.peak_open > global as usize {
+        found.push(format!("let {} in at once over a limit of {global}", outcome.peak_open));
     }
-    match outcome.verdict.spurious.len() {
-        0 => {}
-        n => found.push(format!(
-            "refused {} times while a slot was free all along ({:.2} % of its refusals)",
-            thousands(n as u64),
-            100.0 * n as f64 / outcome.served.1.max(1) as f64,
-        )),
+    if outcome.largest_subject > per_subject as usize {
+        let largest = outcome.largest_subject;
+        found.push(format!("let {largest} of one subject in over its limit of {per_subject}"));
+    }
+    let (_admitted, at_subject_limit, at_capacity) = outcome.served;
+    for (cause, refusals, free) in [
+        (Cause::SubjectAtLimit, at_subject_limit, "its subject had a slot free"),
+        (Cause::AtCapacity, at_capacity, "the server had one free"),
+    ] {
+        let spurious = outcome.verdict.spurious_by(cause);
+        if spurious > 0 {
+            let count = thousands(spurious as u64);
+            let share = 100.0 * spurious as f64 / refusals.max(1) as f64;
+            found.push(format!(
+                "refused a client {count} times while {free} all along ({share:.2} %)"
+            ));
+        }
     }
     if outcome.at_rest.open > 0 || outcome.at_rest.in_use > 0 {
         found.push("did not come back to zero".to_owned());
+    }
+    if outcome.subjects_at_rest > 0 {
+        found.push(format!("never forgot {} subjects that had left", outcome.subjects_at_rest));
     }
     if let Some(error) = &outcome.tally.first_error {
         found.push(format!("gave wrong answers, the first: {error}"));

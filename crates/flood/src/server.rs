@@ -1,5 +1,6 @@
 //! A real HTTP/1.1 server on loopback. `POST /session` opens a session that
-//! lives as long as its response body is being streamed.
+//! lives as long as its response body is being streamed. `X-Client` names the
+//! subject; without it the client is anonymous.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,7 +13,7 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{RawQuery, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::serve::ListenerExt;
@@ -24,7 +25,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Sleep, sleep, timeout};
 
 use crate::registry::{Registry, Session};
-use crate::ways::Way;
+use crate::subject::{Malformed, Subject};
+use crate::ways::{Cause, Refused, Way};
 
 /// When a refused client may come back, in seconds: the least that the header
 /// can say, since sessions here last for milliseconds.
@@ -92,28 +94,39 @@ impl Server {
 async fn open_session<W: Way>(
     State(app): State<Arc<App<W>>>,
     RawQuery(stay): RawQuery,
+    headers: HeaderMap,
 ) -> Response {
     let Some(stay) = stay.and_then(|stay| stay.parse().ok()).map(Duration::from_millis) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
-    let attempt = app.registry.attempt();
-    match app.way.open(look_up(app.setup), refusal).await {
+    let subject = match Subject::of(&headers) {
+        Ok(subject) => subject,
+        Err(Malformed) => return StatusCode::BAD_REQUEST.into_response(),
+    };
+    let attempt = app.registry.attempt(subject);
+    let subject = attempt.subject().map(Subject::as_str);
+    match app.way.open(subject, look_up(app.setup), refusal).await {
         Ok(permit) => {
             let session = Session::open(attempt, permit);
             Body::new(Stream::of(session, stay)).into_response()
         }
-        Err(refusal) => {
-            attempt.refused();
-            refusal
+        Err(Refused { cause, answer }) => {
+            attempt.refused(cause);
+            answer
         }
     }
 }
 
-/// The answer to a refused client.
-fn refusal() -> Response {
+/// What a refused client is told: the subject at its limit 429, since only it
+/// has too many, and everybody else 503.
+fn refusal(cause: Cause) -> Refused {
+    let (status, error) = match cause {
+        Cause::SubjectAtLimit => (StatusCode::TOO_MANY_REQUESTS, "subject at its limit"),
+        Cause::AtCapacity => (StatusCode::SERVICE_UNAVAILABLE, "at capacity"),
+    };
     let headers = [(header::RETRY_AFTER, RETRY_AFTER), (header::CONTENT_TYPE, "application/json")];
-    let problem = format!(r#"{{"error":"at capacity","retry_after":{RETRY_AFTER}}}"#);
-    (StatusCode::SERVICE_UNAVAILABLE, headers, problem).into_response()
+    let problem = format!(r#"{{"error":"{error}","retry_after":{RETRY_AFTER}}}"#);
+    Refused { cause, answer: (status, headers, problem).into_response() }
 }
 
 /// Stands for what creating a session awaits in a real server: its store, its
@@ -156,3 +169,7 @@ impl<P: Unpin> HttpBody for Stream<P> {
         Poll::Ready(None)
     }
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

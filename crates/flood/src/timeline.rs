@@ -12,7 +12,7 @@ pub struct Bucket {
     pub peak: usize,
     /// The mean of the open sessions that the sampler saw.
     pub sampled: f64,
-    /// Spurious refusals that were given.
+    /// Spurious refusals that were given, whatever their cause.
     pub spurious: usize,
 }
 
@@ -21,7 +21,8 @@ pub fn timeline(verdict: &Verdict, samples: &[Sample], last: Stamp, buckets: usi
     let width = last.div_ceil(buckets as u64).max(1);
     let mut steps = verdict.steps.iter().peekable();
     let mut samples = samples.iter().peekable();
-    let mut spurious: Vec<Stamp> = verdict.spurious.iter().map(|r| r.to).collect();
+    let mut spurious: Vec<Stamp> =
+        verdict.spurious.iter().map(|refusal| refusal.during.to).collect();
     spurious.sort_unstable();
     let mut spurious = spurious.into_iter().peekable();
     let (mut open, mut sampled) = (0, 0.0);
@@ -54,11 +55,13 @@ pub fn timeline(verdict: &Verdict, samples: &[Sample], last: Stamp, buckets: usi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::Refusal;
+    use crate::ways::Cause;
 
     #[test]
     fn a_peak_is_seen_however_briefly_it_lasts() {
         let steps = vec![(5, 1), (12, 2), (13, 9), (14, 2), (31, 0)];
-        let verdict = Verdict { steps, spurious: vec![] };
+        let verdict = Verdict { steps, ..Verdict::default() };
         let peaks: Vec<usize> = timeline(&verdict, &[], 40, 4).iter().map(|b| b.peak).collect();
         assert_eq!(peaks, [1, 9, 2, 2]);
     }
@@ -66,8 +69,11 @@ mod tests {
     #[test]
     fn samples_are_averaged_and_spurious_refusals_counted_where_they_belong() {
         let sample = |at, open| Sample { at, in_use: 0, open };
-        let spurious = [(25, 29), (3, 4), (5, 6)].map(|(from, to)| Span { from, to }).to_vec();
-        let verdict = Verdict { steps: vec![], spurious };
+        let causes = [Cause::AtCapacity, Cause::AtCapacity, Cause::SubjectAtLimit];
+        let spans = [(25, 29), (3, 4), (5, 6)].map(|(from, to)| Span { from, to });
+        let refusals = spans.into_iter().zip(causes);
+        let spurious = refusals.map(|(during, cause)| Refusal { who: Some(0), cause, during });
+        let verdict = Verdict { spurious: spurious.collect(), ..Verdict::default() };
         let samples = [sample(1, 2), sample(9, 4), sample(20, 7)];
         let buckets = timeline(&verdict, &samples, 30, 3);
         let seen: Vec<_> = buckets.iter().map(|b| (b.sampled, b.spurious)).collect();

@@ -4,41 +4,50 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use axum::response::Response;
-
-use super::Way;
-use super::slot::Slot;
+use super::slot::{Slot, Slots, SubjectMap};
+use super::{Cause, Limits, Refused, Way};
 
 /// Everyone who checks while the last slot is free finds it free, and all of
 /// them are counted later. It is the shape of every session manager that asks
-/// its store for a length, awaits the new session and inserts it.
+/// its store for a length, awaits the new session and inserts it. And its map
+/// forgets no subject: see [`SubjectMap`].
 pub struct CheckThenAdd {
-    limit: usize,
+    limits: Limits,
     open: Arc<AtomicUsize>,
+    of_subject: SubjectMap,
 }
 
 impl Way for CheckThenAdd {
     const NAME: &'static str = "check, then add";
 
-    type Permit = Slot;
+    type Permit = Slots;
 
-    fn with_limit(limit: u32) -> Self {
-        Self { limit: limit as usize, open: Arc::default() }
+    fn with_limits(limits: Limits) -> Self {
+        Self { limits, open: Arc::default(), of_subject: SubjectMap::default() }
     }
 
-    async fn open<S, R>(&self, setup: S, refuse: R) -> Result<Slot, Response>
+    async fn open<S, R>(&self, subject: Option<&str>, setup: S, refuse: R) -> Result<Slots, Refused>
     where
         S: Future<Output = ()> + Send,
-        R: FnOnce() -> Response + Send,
+        R: Fn(Cause) -> Refused + Send + Sync,
     {
-        if self.open.load(SeqCst) >= self.limit {
-            return Err(refuse());
+        let of_subject = subject.map_or(0, |subject| self.of_subject.count(subject));
+        if subject.is_some() && of_subject >= self.limits.per_subject as usize {
+            return Err(refuse(Cause::SubjectAtLimit));
+        }
+        if self.open.load(SeqCst) >= self.limits.global as usize {
+            return Err(refuse(Cause::AtCapacity));
         }
         setup.await;
-        Ok(Slot::add_to(&self.open).0)
+        let subject = subject.map(|subject| self.of_subject.add(subject).0);
+        Ok((Slot::add_to(&self.open).0, subject))
     }
 
     fn in_use(&self) -> usize {
         self.open.load(SeqCst)
+    }
+
+    fn subjects(&self) -> usize {
+        self.of_subject.len()
     }
 }
