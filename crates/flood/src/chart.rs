@@ -161,21 +161,26 @@ fn draw_panel(
 
 /// The way's name, and its defects in their colours.
 fn draw_caption(area: &Canvas<'_>, outcome: &Outcome, limits: Limits) -> Drawn {
-    let limit = limits.global;
+    let Limits { global, per_subject } = limits;
     let bold = (FONT, 15).into_font().style(FontStyle::Bold).color(&TEXT);
     area.draw_text(outcome.name, &bold, (58, 8))?;
-    let coloured = |colour: &RGBColor, defect: bool| {
-        (FONT, 13).into_font().color(if defect { colour } else { &TEXT })
-    };
-    let peak = format!("peak {} open, limit {limit}", outcome.peak_open);
-    let over = outcome.peak_open > limit as usize;
-    area.draw_text(&peak, &coloured(&OVER, over), (260, 9))?;
     let spurious = outcome.verdict.spurious.len() as u64;
-    let refused = format!("{} spurious refusals", thousands(spurious));
-    area.draw_text(&refused, &coloured(&SPURIOUS, spurious > 0), (450, 9))?;
-    let left = outcome.at_rest.open;
-    let rest = format!("{left} open at rest");
-    area.draw_text(&rest, &coloured(&OVER, left > 0), (630, 9))?;
+    let (peak, largest) = (outcome.peak_open, outcome.largest_subject);
+    let (left, subjects) = (outcome.at_rest.open, outcome.subjects_at_rest);
+    for (text, x, colour, defect) in [
+        (format!("peak {peak} open, limit {global}"), 225, &OVER, peak > global as usize),
+        (
+            format!("{largest} of one subject, limit {per_subject}"),
+            383,
+            &OVER,
+            largest > per_subject as usize,
+        ),
+        (format!("{} spurious refusals", thousands(spurious)), 560, &SPURIOUS, spurious > 0),
+        (format!("{left} open, {subjects} subjects left at rest"), 728, &OVER, left + subjects > 0),
+    ] {
+        let colour = if defect { colour } else { &TEXT };
+        area.draw_text(&text, &(FONT, 13).into_font().color(colour), (x, 9))?;
+    }
     Ok(())
 }
 
