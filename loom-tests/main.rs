@@ -12,4 +12,5 @@ mod support;
 mod admission;
 mod admission_orderings;
 mod counts;
+mod counts_cache;
 mod counts_orderings;

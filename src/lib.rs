@@ -55,6 +55,9 @@ mod readme {}
 pub use admission::{
     AcquireManyError, AdmissionCounter, AtCapacity, MergeError, OwnedPermit, Permit, SplitError,
 };
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+pub use counts::cache_model;
 pub use counts::{
     Overrides, OwnedSubjectPermit, SubjectAtLimit, SubjectCounts, SubjectError, SubjectPermit,
     SubjectTooLong,

@@ -179,7 +179,7 @@ impl<K: 'static> List<K> {
         // unlinked it, or the search, begun after the mark, passed its place.
         // So who reaches it now has a guard that is older than this deferral.
         // Nobody else retires it. A subject is `Send`, or it would not be in.
-        unsafe { guard.defer_unchecked(move || node.release()) };
+        unsafe { node.retire(guard) };
     }
 
     /// The permits of the subject, 0 if it is not there.

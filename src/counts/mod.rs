@@ -23,6 +23,7 @@
 //! *Checked by*: `loom-tests/counts.rs` and its mutants,
 //! `tests/counts_stress.rs`.
 
+mod cache;
 mod directory;
 mod error;
 mod key;
@@ -37,6 +38,9 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 
 use crate::limit::Limit;
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+pub use cache::model as cache_model;
 use directory::Geometry;
 pub use error::{SubjectAtLimit, SubjectError, SubjectTooLong};
 use key::{Bytes, Value, is_same_subject, subject_of};

@@ -32,9 +32,10 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
+use super::cache;
 use super::key::is_inline;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, load_settled};
-use crate::sync::heap;
+use crate::sync::epoch::Guard;
 
 /// A place in the list, as drawn in the module header.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -294,6 +295,27 @@ impl<K: 'static> NodePtr<K> {
         unsafe { self.node.as_ptr().cast::<u8>().add(at) }
     }
 
+    /// Releases the node when every guard that exists now is gone.
+    ///
+    /// # Safety
+    ///
+    /// Only guards that exist now may still reach the node, and this is called
+    /// once. `K` may be dropped on any thread.
+    pub(super) unsafe fn retire(self, guard: &Guard) {
+        // With no subject to drop, memory is all that there is to release.
+        // Models watch each node go by itself.
+        #[cfg(not(feature = "loom"))]
+        if is_inline::<K>() || !std::mem::needs_drop::<K>() {
+            // SAFETY: by this function's contract; whole until it passed.
+            let (layout, _) = layout::<K>(unsafe { self.get() }.len as usize);
+            // SAFETY: by this function's contract, and `New` allocated it so.
+            return unsafe { cache::retire(self.node.cast(), layout, guard) };
+        }
+        // SAFETY: by this function's contract nobody can reach the node when
+        // the closure runs.
+        unsafe { guard.defer_unchecked(move || self.release()) };
+    }
+
     /// Drops the subject and gives the memory back. A panic of the subject's
     /// own `Drop` ends here: this may run on any thread, at any pin.
     ///
@@ -312,7 +334,7 @@ impl<K: 'static> NodePtr<K> {
                 std::mem::forget(dropped);
             }
             ptr::drop_in_place(self.node.as_ptr());
-            heap::dealloc(self.node.as_ptr().cast(), layout);
+            cache::dealloc(self.node.as_ptr().cast(), layout);
         }
     }
 }
@@ -357,7 +379,7 @@ impl<K: 'static> New<K> {
     fn allocate(order: Order, len: u32) -> NodePtr<K> {
         let (layout, _) = layout::<K>(len as usize);
         // SAFETY: the layout holds a `Node`, so it is not empty.
-        let block = unsafe { heap::alloc(layout) };
+        let block = unsafe { cache::alloc(layout) };
         let Some(node) = NonNull::new(block.cast::<Node>()) else { handle_alloc_error(layout) };
         let link = Link { next: AtomicPtr::new(ptr::null_mut()), order: AtomicU64::new(order.0) };
         // SAFETY: freshly allocated with room and alignment for a `Node`.
