@@ -17,6 +17,12 @@ pub type Worker<'a> = Box<dyn FnMut(u64) + Send + 'a>;
 pub trait Workload: Sync {
     /// The worker of thread number `thread`.
     fn worker(&self, thread: usize) -> Worker<'_>;
+
+    /// Is what this thread does part of the figure? If not, it only keeps the
+    /// others company. Thread 0's always is.
+    fn is_counted(&self, _thread: usize) -> bool {
+        true
+    }
 }
 
 /// One peer under one workload, on a number of threads.
@@ -42,6 +48,8 @@ pub enum Over {
     Peer(&'static str),
     /// Our own, at one thread.
     OurselvesAtOneThread,
+    /// Our own under that workload, at as many threads.
+    OurselvesUnder(&'static str),
 }
 
 /// All that is measured of one part of the crate.
@@ -74,7 +82,7 @@ pub fn throughput(case: &Case, window: Duration) -> f64 {
                         worker(BATCH);
                         operations += BATCH;
                     }
-                    operations
+                    if workload.is_counted(thread) { operations } else { 0 }
                 })
             })
             .collect();
@@ -88,28 +96,37 @@ pub fn throughput(case: &Case, window: Duration) -> f64 {
     })
 }
 
-/// How long `operations` take when the case's threads share them.
+/// How long `operations` take when the case's counted threads share them.
 fn duration(case: &Case, operations: u64) -> Duration {
     let workload = (case.set_up)();
-    let each = operations.div_ceil(case.threads as u64);
-    let barrier = Barrier::new(case.threads + 1);
+    let counted = (0..case.threads).filter(|&thread| workload.is_counted(thread)).count();
+    let each = operations.div_ceil(counted as u64);
+    let (barrier, stop) = (Barrier::new(case.threads + 1), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..case.threads)
             .map(|thread| {
-                let (workload, barrier) = (&workload, &barrier);
-                scope.spawn(move || {
+                let (workload, barrier, stop) = (&workload, &barrier, &stop);
+                let handle = scope.spawn(move || {
                     let mut worker = workload.worker(thread);
                     barrier.wait();
-                    worker(each);
-                })
+                    if workload.is_counted(thread) {
+                        return worker(each);
+                    }
+                    while !stop.load(Relaxed) {
+                        worker(BATCH);
+                    }
+                });
+                (handle, workload.is_counted(thread))
             })
             .collect();
         barrier.wait();
         let started = Instant::now();
-        for thread in threads {
+        for (thread, _) in threads.into_iter().filter(|(_, is_counted)| *is_counted) {
             thread.join().unwrap();
         }
-        started.elapsed()
+        let took = started.elapsed();
+        stop.store(true, Relaxed);
+        took
     })
 }
 

@@ -21,7 +21,7 @@ use statrs::statistics::{Data, OrderStatistics};
 const USAGE: &str = "\
 usage: cargo bench --bench ratios -- PART... [--rounds N] [--window-ms N]
 
-  PART           admission, or all
+  PART           admission, counts, or all
   --rounds N     rounds to take the median of, 1 to 1000 (default 15)
   --window-ms N  time per measurement, 1 to 10000 (default 30)";
 
@@ -33,7 +33,7 @@ struct Options {
 
 /// `None` where the usage was asked for.
 fn options() -> Result<Option<Options>, lexopt::Error> {
-    let available = || vec![workloads::admission::part()];
+    let available = || vec![workloads::admission::part(), workloads::counts::part()];
     let mut options = Options { parts: Vec::new(), rounds: 15, window: Duration::from_millis(30) };
     let within = |name: &str, value: u64, most: u64| match value {
         0 => Err(format!("--{name} must be from 1 to {most}")),
@@ -111,11 +111,10 @@ fn measure(part: &Part, rounds: usize, window: Duration) -> Vec<Vec<f64>> {
 }
 
 fn ratios(part: &Part, figures: &[Vec<f64>]) -> Vec<Ratio> {
-    let ours = |case: &Case, threads: usize| {
-        let same = |other: &Case| {
-            other.peer == OURS && other.workload == case.workload && other.threads == threads
-        };
-        &figures[part.cases.iter().position(same).expect("each case has one of ours")]
+    let ours = |workload: &str, threads: usize| {
+        let is =
+            |case: &Case| case.peer == OURS && case.workload == workload && case.threads == threads;
+        part.cases.iter().position(is).map(|index| &figures[index])
     };
     let one_of = |case: &Case, over: Over, ours: &[f64], theirs: &[f64]| {
         let goal = part.goals.iter().find(|goal| {
@@ -128,6 +127,7 @@ fn ratios(part: &Part, figures: &[Vec<f64>]) -> Vec<Ratio> {
             over: match over {
                 Over::Peer(name) => name.to_owned(),
                 Over::OurselvesAtOneThread => "itself at 1 thread".to_owned(),
+                Over::OurselvesUnder(workload) => format!("itself under {workload}"),
             },
             ours: millions(ours),
             theirs: millions(theirs),
@@ -135,12 +135,24 @@ fn ratios(part: &Part, figures: &[Vec<f64>]) -> Vec<Ratio> {
             goal: goal.map(|goal| goal.at_least),
         }
     };
-    let lines = part.cases.iter().zip(figures).filter_map(|(case, figure)| {
-        let ours_here = ours(case, case.threads);
-        match case.peer {
-            OURS if case.threads == 1 => None,
-            OURS => Some(one_of(case, Over::OurselvesAtOneThread, figure, ours(case, 1))),
-            peer => Some(one_of(case, Over::Peer(peer), ours_here, figure)),
+    // What our own figure is compared with: another workload of ours where a
+    // goal says so, else one thread.
+    let own = |case: &Case| {
+        let under = part.goals.iter().find_map(|goal| match goal.over {
+            Over::OurselvesUnder(other) if goal.workload == case.workload => Some(other),
+            _ => None,
+        });
+        match under {
+            Some(other) => Some((Over::OurselvesUnder(other), ours(other, case.threads)?)),
+            None if case.threads == 1 => None,
+            None => Some((Over::OurselvesAtOneThread, ours(case.workload, 1)?)),
+        }
+    };
+    let lines = part.cases.iter().zip(figures).filter_map(|(case, figure)| match case.peer {
+        OURS => own(case).map(|(over, other)| one_of(case, over, figure, other)),
+        peer => {
+            let ours = ours(case.workload, case.threads).expect("each case has one of ours");
+            Some(one_of(case, Over::Peer(peer), ours, figure))
         }
     });
     let mut lines: Vec<_> = lines.collect();
