@@ -330,8 +330,11 @@ impl<K: 'static> NodePtr<K> {
             if !is_inline::<K>() && std::mem::needs_drop::<K>() {
                 let subject = self.subject().cast::<K>();
                 let dropped = catch_unwind(AssertUnwindSafe(|| ptr::drop_in_place(subject)));
-                // The payload's drop is user code too, and might panic again.
-                std::mem::forget(dropped);
+                if let Err(payload) = dropped {
+                    // The payload's drop is user code too. What that panics
+                    // with is left where it is: somewhere this has to end.
+                    std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+                }
             }
             ptr::drop_in_place(self.node.as_ptr());
             cache::dealloc(self.node.as_ptr().cast(), layout);
