@@ -144,9 +144,13 @@ impl Drop for SetOnDrop<'_> {
     }
 }
 
-/// Three threads churn strangers, who also make the map grow, while one walks.
-fn a_walk_tells_the_truth<S>(counts: SubjectCounts<String, S>, strangers: Range<usize>)
-where
+/// Three threads churn strangers, who also make the map grow, while one walks,
+/// and on its way lets the others go ahead.
+fn a_walk_tells_the_truth<S>(
+    counts: SubjectCounts<String, S>,
+    strangers: Range<usize>,
+    walks: usize,
+) where
     S: BuildHasher + Send + Sync,
 {
     const STAY: usize = 60;
@@ -159,9 +163,12 @@ where
     on_threads(|thread| {
         if thread == 0 {
             let _done = SetOnDrop(&done);
-            for _ in 0..usual_or_deep(150, 1500) {
+            for walk in 0..usual_or_deep(walks, 10 * walks) {
                 let mut met = HashMap::new();
                 counts.for_each(|subject, count| {
+                    if (walk + met.len()) % 64 == 0 {
+                        std::thread::yield_now();
+                    }
                     let known = met.insert(subject, count);
                     assert_eq!(known, None, "one subject met twice");
                 });
@@ -194,8 +201,8 @@ where
 
 #[test]
 fn a_walk_meets_who_stays_exactly_once_and_nobody_who_was_never_there() {
-    a_walk_tells_the_truth(SubjectCounts::<_, RandomState>::new(), 1000..1010);
-    a_walk_tells_the_truth(SubjectCounts::<_, RandomState>::new(), 1000..9000);
-    a_walk_tells_the_truth(SubjectCounts::<_, hashers::OneHash>::default(), 1000..1010);
-    a_walk_tells_the_truth(SubjectCounts::<_, hashers::TopBits>::default(), 1000..1100);
+    a_walk_tells_the_truth(SubjectCounts::<_, RandomState>::new(), 1000..1010, 400);
+    a_walk_tells_the_truth(SubjectCounts::<_, RandomState>::new(), 1000..9000, 50);
+    a_walk_tells_the_truth(SubjectCounts::<_, hashers::OneHash>::default(), 1000..1010, 400);
+    a_walk_tells_the_truth(SubjectCounts::<_, hashers::TopBits>::default(), 1000..1100, 300);
 }
