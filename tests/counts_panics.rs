@@ -128,7 +128,7 @@ const OF_THREADS: usize = 256 << 10;
 /// Without threads, that of a subject or two.
 const NEXT_TO_NONE: usize = 8 << 10;
 
-/// Fails if running `work` 20 times loses memory or subjects.
+/// Fails if running `work` a hundred times loses memory or subjects.
 fn loses_nothing(but: usize, mut work: impl FnMut()) {
     let settle = || {
         let other: SubjectCounts<u64> = SubjectCounts::new();
@@ -137,7 +137,7 @@ fn loses_nothing(but: usize, mut work: impl FnMut()) {
     };
     work();
     let start = settle();
-    (0..20).for_each(|_| work());
+    (0..100).for_each(|_| work());
     let lost = settle().saturating_sub(start);
     assert!(lost < but, "{lost} bytes are lost");
     let kept = OWNED.load(Relaxed);
