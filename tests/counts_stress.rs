@@ -7,6 +7,9 @@
 //! holders, the walk must meet exactly those that are held.
 #![cfg(not(feature = "loom"))]
 
+#[path = "support/deep.rs"]
+mod deep;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering::*};
@@ -17,10 +20,8 @@ use headcount::{Limit, OwnedSubjectPermit, SubjectCounts};
 const THREADS: usize = 4;
 const ROUNDS: usize = 6;
 
-/// Longer under `HEADCOUNT_STRESS=n`, n times as long.
 fn steps() -> usize {
-    let times = std::env::var("HEADCOUNT_STRESS").ok().and_then(|n| n.parse().ok());
-    20_000 * times.unwrap_or(1)
+    deep::usual_or_deep(20_000, 200_000)
 }
 
 /// Few hashes for many subjects: what is left of FNV after a mask.
