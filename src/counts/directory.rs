@@ -15,10 +15,10 @@
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
-//! | a segment's CAS | `Release` | `bucket` | a reader takes a dummy's memory for made before it is | |
-//! | `bucket`'s load of a segment | `Acquire` | growth | the same, from the other side | |
-//! | `buckets`' CAS | `Release` | `len` | a reader meets a segment that is not there yet | |
-//! | `len`'s load | `Acquire` | growth | the same, from the other side | |
+//! | a segment's CAS | `Release` | `bucket` | a reader takes a dummy's memory for made before it is | `two_grow_at_once_as_a_third_enters` |
+//! | `bucket`'s load of a segment | `Acquire` | growth | the same, from the other side | `two_grow_at_once_as_a_third_enters` |
+//! | `buckets`' CAS | `Release` | `len` | a reader meets a segment that is not there yet | `growth_races_an_insert` |
+//! | `len`'s load | `Acquire` | growth | the same, from the other side | `growth_races_an_insert` |
 //!
 //! *Progress*: lookups are wait-free, growth is lock-free; if memory is short
 //! it does not happen, and chains get longer instead.
@@ -27,6 +27,8 @@
 //! nothing shrinks while the map is shared.
 //!
 //! *Who may touch it*: `list.rs` only; a dummy's link is `node.rs`'s matter.
+//!
+//! *Checked by*: the growth models of `loom-tests/counts.rs`, the tests below.
 
 #![allow(unsafe_code)]
 

@@ -19,7 +19,20 @@
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
-//! | |
+//! | a link's `next`, loaded | `Acquire` | insert, unlink, mark | a search reads a node before it is written | `one_subject_comes_twice_to_an_empty_bucket` |
+//! | insert's and unlink's CAS | `Release` | the load of `next` | the same, from the other side | `one_subject_comes_twice_to_an_empty_bucket` |
+//! | | `Acquire` | who left in between | the place looks the same after a visit, and who enters misses what the visitor wrote | `who_enters_after_a_visit_sees_what_the_visitor_wrote` |
+//! | mark's CAS | `Release` | the load of `next` | who meets the mark misses what the zero told | `a_new_entry_sees_what_the_last_holder_of_the_old_one_wrote` |
+//! | a failed mark | `Acquire` | insert | the successor that is kept is not yet written | `neighbours_die_as_a_third_enters_between` |
+//! | acquire's load of `count` | `Acquire` | release | who finds a zero misses what the last holder wrote | `a_new_entry_sees_what_the_last_holder_of_the_old_one_wrote` |
+//! | acquire's CAS | `Acquire` | release | a holder misses what an earlier one wrote | `who_is_counted_after_a_visit_sees_what_the_visitor_wrote` |
+//! | acquire's failed CAS | `Acquire` | release | as for the load, if it reads a zero | `who_is_alone_sees_what_the_last_holder_wrote` |
+//! | release's `fetch_sub` | `Release` | acquire, `count` | all of these, from the other side | `an_entry_hands_over_what_its_last_holder_wrote` |
+//! | the fence of the last release | `Acquire` | earlier releases | who enters anew misses what those wrote who left before | `a_new_entry_sees_what_every_leaver_wrote` |
+//! | `count`'s load | `Acquire` | release | who counts one less misses what the leaver wrote | `who_counts_one_less_sees_what_the_leaver_wrote` |
+//! | a dummy's `order`, tested | `Acquire` | its publication | a search starts at a `next` that is out of date, and a node is released while it is linked | `a_bucket_being_linked_behaves_as_in_a_sequential_map` |
+//! | a dummy's publication | `Release` | the test | the same, from the other side | `a_bucket_being_linked_behaves_as_in_a_sequential_map` |
+//! | a walk's load of `count`, a dummy's claim, failed CASes of `next` | `Relaxed` | nothing | a walk promises no order; a claim hands nothing over; after a failure the search begins again | |
 //!
 //! *Ground rules*: equal orders form a run and inserts go to its end, so two
 //! inserters of one subject meet on one CAS. A search starts at a linked dummy
@@ -32,8 +45,9 @@
 //! one and acquire are lock-free, but for the allocator. A refusal writes
 //! nothing unless it passes a dead node or a bucket never used before.
 //!
-//! *Bounds*: a node is 24 bytes and the subject. A chain is two subjects long
-//! on average until the directory is at its cap.
+//! *Bounds*: a node is 24 bytes and the subject. A chain is about two subjects
+//! long on average until the directory is at its cap. An address may come back
+//! (ABA) only after every guard that could compare it is gone.
 //!
 //! *Who may touch it*: the map and its permits, in `counts/mod.rs` and
 //! `counts/permit.rs`.

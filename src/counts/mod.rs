@@ -2,9 +2,10 @@
 //! How many does this subject hold, and may it have one more?
 //!
 //! *Parts*: this file is the face of the map; `list.rs` is the algorithm, a
-//! split-ordered list, over the buckets of `directory.rs` and the memory of
-//! `node.rs`; `key.rs` decides what a node stores; `permit.rs` gives back;
-//! `overrides.rs` says how many each subject may hold, and is independent.
+//! split-ordered list, over the buckets of `directory.rs` and the nodes of
+//! `node.rs`, whose memory `cache.rs` keeps at hand; `key.rs` decides what a
+//! node stores; `permit.rs` gives back; `overrides.rs` says how many each
+//! subject may hold, and is independent.
 //!
 //! *Invariant, linearization points, orderings*: in `list.rs`.
 //!
@@ -16,7 +17,8 @@
 //! *Bounds*: 24 bytes and the subject for each subject that is held, rounded
 //! up by the allocator; 16 bytes a bucket, of which there are at least 1,024
 //! and at most the cap. What a subject's last release frees waits until every
-//! thread that was inside an operation of the map has left it.
+//! thread that was inside an operation of any map has left it; a thread keeps
+//! some of that memory for its next inserts (`cache.rs` says how much).
 //!
 //! *Who may touch it*: anybody; there are no locks to hold.
 //!
