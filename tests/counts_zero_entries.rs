@@ -88,10 +88,8 @@ fn zero_entries() {
         scope.spawn(|| worker(0));
         worker(1);
     });
+    // How often the two met depends on the machine, so it is told, not asserted.
     println!("the second came before the first had left {joined:?} times, else {alone:?} times");
-    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
-        assert!(joined.into_inner() > 0 && alone.into_inner() > 0, "there was no race");
-    }
     assert_eq!(counts.subjects(), 0, "entries at zero");
     assert_eq!(counts.snapshot(), []);
     for subject in 0..SUBJECTS as u64 {
