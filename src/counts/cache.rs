@@ -199,7 +199,7 @@ mod thread {
     use std::collections::VecDeque;
 
     use super::*;
-    use crate::sync::epoch::{self, Guard};
+    use crate::sync::epoch;
 
     /// Blocks in a batch.
     const BATCH: usize = 64;
@@ -244,18 +244,19 @@ mod thread {
     ///
     /// `alloc` returned it for this layout; only guards that exist now may
     /// still reach it, and this is called once.
-    pub(in super::super) unsafe fn retire(at: NonNull<u8>, layout: Layout, guard: &Guard) {
+    pub(in super::super) unsafe fn retire(at: NonNull<u8>, layout: Layout) {
         let Some(class) = Class::of(layout) else {
             let at = at.as_ptr();
             // SAFETY: allocated with this layout, by this function's contract,
             // and nobody uses it when the closure runs.
-            return unsafe { guard.defer_unchecked(move || heap::dealloc(at, layout)) };
+            return unsafe { epoch::pin().defer_unchecked(move || heap::dealloc(at, layout)) };
         };
         let block = Block { at, class };
         let full = CACHE.try_with(|cache| cache.borrow_mut().put(block));
         match full {
             Ok(None) => {}
             Ok(Some(closure)) => {
+                let guard = epoch::pin();
                 // SAFETY: the closure owns its half. All blocks of the batch
                 // were retired, so who reaches them has a guard that exists.
                 unsafe { guard.defer_unchecked(move || free(closure.pass())) };
@@ -266,7 +267,7 @@ mod thread {
             Err(_) => {
                 let block = Block { at, class };
                 // SAFETY: allocated with the class's layout, as `alloc` does.
-                unsafe { guard.defer_unchecked(move || block.free()) };
+                unsafe { epoch::pin().defer_unchecked(move || block.free()) };
             }
         }
     }

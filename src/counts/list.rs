@@ -171,29 +171,31 @@ impl<K: 'static> List<K> {
         let count = unsafe { node.get() }.count();
         if count.fetch_sub(1, Release) == 1 {
             fence(Acquire);
-            self.retire(node);
+            self.take_out(node);
         }
     }
 
-    /// Takes out and releases a node whose count the caller took to 0.
+    /// Takes out and retires a node whose count the caller took to 0. Nobody
+    /// else retires it, so it is there, guard or not, until this does.
     #[cold]
-    fn retire(&self, node: NodePtr<K>) {
-        let guard = &epoch::pin();
-        // The caller alone retires this node, so it is there until it does.
-        let link = link_of(node, guard);
+    fn take_out(&self, node: NodePtr<K>) {
+        // SAFETY: the caller's to retire.
+        let link = unsafe { node.get() }.link();
         let next = link.mark();
         let order = link.order();
-        let start = self.start(order.hash(), guard);
-        // The first of its chain needs no search.
-        let first = start.next() == node.as_next();
-        if !first || start.replace_next(node.as_next(), next).is_err() {
-            _ = self.search(start, order, |_| false, guard);
+        let dummy = self.directory.bucket(order.hash() as usize & (self.directory.len() - 1));
+        // The first of its chain needs no search, and with that no guard: what
+        // it stands between is a dummy and a pointer that is only copied.
+        let first = dummy.is_linked() && dummy.next() == node.as_next();
+        if !first || dummy.replace_next(node.as_next(), next).is_err() {
+            let guard = &epoch::pin();
+            _ = self.search(self.start(order.hash(), guard), order, |_| false, guard);
         }
         // SAFETY: no longer reachable from the list: either this thread's CAS
         // unlinked it, or the search, begun after the mark, passed its place.
-        // So who reaches it now has a guard that is older than this deferral.
-        // Nobody else retires it. A subject is `Send`, or it would not be in.
-        unsafe { node.retire(guard) };
+        // So who still reaches it has a guard that exists now. Nobody else
+        // retires it. A subject is `Send`, or it would not be in.
+        unsafe { node.retire() };
     }
 
     /// The permits of the subject, 0 if it is not there.
@@ -448,7 +450,7 @@ fn admit<K: 'static>(node: NodePtr<K>, limit: Limit, _guard: &Guard) -> Admissio
 }
 
 fn link_of<K: 'static>(node: NodePtr<K>, _guard: &Guard) -> &Link {
-    // SAFETY: reachable under the guard, or the caller's to retire.
+    // SAFETY: reachable under the guard.
     unsafe { node.get() }.link()
 }
 

@@ -35,7 +35,7 @@ use std::ptr::{self, NonNull};
 use super::cache;
 use super::key::is_inline;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, load_settled};
-use crate::sync::epoch::Guard;
+use crate::sync::epoch;
 
 /// A place in the list, as drawn in the module header.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -301,7 +301,7 @@ impl<K: 'static> NodePtr<K> {
     ///
     /// Only guards that exist now may still reach the node, and this is called
     /// once. `K` may be dropped on any thread.
-    pub(super) unsafe fn retire(self, guard: &Guard) {
+    pub(super) unsafe fn retire(self) {
         // With no subject to drop, memory is all that there is to release.
         // Models watch each node go by itself.
         #[cfg(not(feature = "loom"))]
@@ -309,11 +309,11 @@ impl<K: 'static> NodePtr<K> {
             // SAFETY: by this function's contract; whole until it passed.
             let (layout, _) = layout::<K>(unsafe { self.get() }.len as usize);
             // SAFETY: by this function's contract, and `New` allocated it so.
-            return unsafe { cache::retire(self.node.cast(), layout, guard) };
+            return unsafe { cache::retire(self.node.cast(), layout) };
         }
         // SAFETY: by this function's contract nobody can reach the node when
         // the closure runs.
-        unsafe { guard.defer_unchecked(move || self.release()) };
+        unsafe { epoch::pin().defer_unchecked(move || self.release()) };
     }
 
     /// Drops the subject and gives the memory back. A panic of the subject's
