@@ -53,8 +53,10 @@ pub const A2: Subject = subject(0b000, b'A');
 pub const B: Subject = subject(0b100, b'b');
 /// Bucket 1 of two or four, which nobody has used.
 pub const C: Subject = subject(0b001, b'c');
-/// Bucket 1 of two, 3 of four.
+/// Bucket 1 of two, 3 of four, behind `C`.
 pub const D: Subject = subject(0b011, b'd');
+/// In the buckets of `D`, behind it.
+pub const E: Subject = subject(0b111, b'e');
 
 pub type Counts = SubjectCounts<Subject, BuildHasherDefault<Told>>;
 pub type Held = OwnedSubjectPermit<Subject, BuildHasherDefault<Told>>;
@@ -274,6 +276,20 @@ fn two_subjects_come_to_an_unused_bucket() {
     });
 }
 
+/// It came in through an ancestor while another thread linked its bucket, and
+/// leaves through the bucket.
+#[test]
+fn a_subject_leaves_through_a_bucket_that_it_did_not_come_through() {
+    model(|| {
+        let counts = counts();
+        race([
+            with(&counts, |counts| acquire(counts, C, 1).unwrap().forget()),
+            with(&counts, |counts| drop(acquire(counts, D, 1).unwrap())),
+        ]);
+        assert_eq!((counts.nodes(), counts.count(&C), counts.count(&D)), (1, 1, 0));
+    });
+}
+
 #[test]
 fn growth_races_an_insert() {
     model(|| {
@@ -300,6 +316,23 @@ fn growth_races_a_removal_and_a_return() {
                 drop(acquire(counts, D, 1));
             }),
             with(&counts, move |_| drop(held.take())),
+        ]);
+        assert_empty(&counts);
+    });
+}
+
+/// The dummy that is being linked points to the one that dies, and a third
+/// comes by on the old way.
+#[test]
+fn a_subject_dies_as_its_new_bucket_is_linked() {
+    model(|| {
+        let counts = counts();
+        let mut dying = acquire(&counts, D, 1);
+        counts.grow();
+        race([
+            with(&counts, move |_| drop(dying.take())),
+            with(&counts, |counts| assert_eq!(counts.count(&E), 0)),
+            with(&counts, |counts| assert_eq!(counts.count(&C), 0)),
         ]);
         assert_empty(&counts);
     });

@@ -272,6 +272,24 @@ mod thread {
         }
     }
 
+    /// How much the calling thread keeps.
+    #[cfg(test)]
+    #[derive(Debug)]
+    pub(super) struct Kept {
+        pub(super) free: usize,
+        pub(super) waiting: usize,
+        pub(super) open: usize,
+    }
+
+    #[cfg(test)]
+    pub(super) fn kept() -> Kept {
+        CACHE.with_borrow(|cache| Kept {
+            free: cache.free.iter().map(Vec::len).sum(),
+            waiting: cache.waiting.len(),
+            open: cache.open.len(),
+        })
+    }
+
     impl Cache {
         const fn new() -> Self {
             Self {
@@ -422,5 +440,37 @@ mod tests {
             }
         }
         assert_eq!(Class::of(Layout::from_size_align(32, 16).unwrap()), None);
+    }
+
+    fn use_and_retire(blocks: usize) {
+        let layout = Layout::from_size_align(47, 8).unwrap();
+        for _ in 0..blocks {
+            // SAFETY: not empty; retired once, with its layout, never used.
+            unsafe { retire(NonNull::new(alloc(layout)).unwrap(), layout) };
+        }
+    }
+
+    #[test]
+    fn what_a_thread_keeps_is_bounded_however_long_readers_stay() {
+        let reader = crate::sync::epoch::pin();
+        use_and_retire(10_000);
+        assert!(thread::kept().waiting <= 8, "{:?}", thread::kept());
+        drop(reader);
+        use_and_retire(10_000);
+        let kept = thread::kept();
+        assert!(kept.free <= 256 && kept.waiting <= 8 && kept.open < 64, "{kept:?}");
+    }
+
+    #[test]
+    fn a_thread_uses_again_what_it_retired() {
+        // Other tests pin too, so some rounds may find nothing passed yet.
+        for _ in 0..1000 {
+            use_and_retire(64);
+            crate::sync::epoch::pin().flush();
+            if thread::kept().free > 0 {
+                return;
+            }
+        }
+        panic!("nothing ever passed: {:?}", thread::kept());
     }
 }

@@ -107,8 +107,14 @@ impl Directory {
         }
     }
 
-    pub(super) fn geometry(&self) -> Geometry {
-        self.geometry
+    /// How many buckets there may be.
+    pub(super) fn most(&self) -> usize {
+        self.geometry.most
+    }
+
+    /// Changes how many buckets there may be, as far as `Geometry` allows.
+    pub(super) fn cap(&mut self, buckets: usize) {
+        self.geometry = self.geometry.with_most(buckets);
     }
 
     /// How many buckets there are: a power of two.

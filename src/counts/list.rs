@@ -30,8 +30,8 @@
 //! | release's `fetch_sub` | `Release` | acquire, `count` | all of these, from the other side | `an_entry_hands_over_what_its_last_holder_wrote` |
 //! | the fence of the last release | `Acquire` | earlier releases | who enters anew misses what those wrote who left before | `a_new_entry_sees_what_every_leaver_wrote` |
 //! | `count`'s load | `Acquire` | release | who counts one less misses what the leaver wrote | `who_counts_one_less_sees_what_the_leaver_wrote` |
-//! | a dummy's `order`, tested | `Acquire` | its publication | a search starts at a `next` that is out of date, and a node is released while it is linked | `a_bucket_being_linked_behaves_as_in_a_sequential_map` |
-//! | a dummy's publication | `Release` | the test | the same, from the other side | `a_bucket_being_linked_behaves_as_in_a_sequential_map` |
+//! | a dummy's `order`, tested | `Acquire` | its publication | a search starts at a `next` that is out of date, and a node is released while it is linked | `a_subject_leaves_through_a_bucket_that_it_did_not_come_through` |
+//! | a dummy's publication | `Release` | the test | the same, from the other side | `a_subject_leaves_through_a_bucket_that_it_did_not_come_through` |
 //! | a walk's load of `count`, a dummy's claim, failed CASes of `next` | `Relaxed` | nothing | a walk promises no order; a claim hands nothing over; after a failure the search begins again | |
 //!
 //! *Ground rules*: equal orders form a run and inserts go to its end, so two
@@ -117,8 +117,8 @@ impl<K: 'static> List<K> {
         Self { directory: Directory::new(geometry), subjects: PhantomData }
     }
 
-    pub(super) fn geometry(&self) -> Geometry {
-        self.directory.geometry()
+    pub(super) fn cap_buckets(&mut self, buckets: usize) {
+        self.directory.cap(buckets);
     }
 
     pub(super) fn buckets(&self) -> usize {
@@ -184,8 +184,9 @@ impl<K: 'static> List<K> {
         let next = link.mark();
         let order = link.order();
         let dummy = self.directory.bucket(order.hash() as usize & (self.directory.len() - 1));
-        // The first of its chain needs no search, and with that no guard: what
-        // it stands between is a dummy and a pointer that is only copied.
+        // The first of its chain needs no search, and with that no guard: it
+        // stands between a dummy and a pointer that is only copied. Behind a
+        // dummy that is not linked yet, nothing is the first.
         let first = dummy.is_linked() && dummy.next() == node.as_next();
         if !first || dummy.replace_next(node.as_next(), next).is_err() {
             let guard = &epoch::pin();
@@ -320,7 +321,7 @@ impl<K: 'static> List<K> {
     #[cold]
     fn grow_if_dense(&self, node: Next, order: Order, guard: &Guard) {
         let buckets = self.directory.len();
-        if buckets >= self.directory.geometry().most {
+        if buckets >= self.directory.most() {
             return;
         }
         let stretch = SAMPLED.min(buckets);

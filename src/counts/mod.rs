@@ -95,6 +95,16 @@ const MAX_SUBJECT_LEN: usize = 1024;
 /// [`count`](Self::count) no longer includes that permit. A refusal
 /// synchronises with nothing.
 ///
+/// # What a subject leaves behind
+///
+/// Nothing in the map. Its entry is freed when every thread that was inside an
+/// operation of a map at that time has left it; the memory of entries stays
+/// with the thread that freed them, for its next ones, up to a few kilobytes,
+/// and goes back when the thread ends. If the subject's type has a `Drop`, it
+/// runs at that time too, on any thread that enters a map, after at most 64
+/// more subjects that the same thread was the last to release, or at its end;
+/// a panic in it is caught and goes no further.
+///
 /// # Growth
 ///
 /// Entries never move. The map starts with 1,024 buckets of 16 bytes and
@@ -170,11 +180,10 @@ impl<K: 'static, S> SubjectCounts<K, S> {
     }
 
     /// Never makes more buckets than `buckets`, rounded down to a power of two
-    /// but not below what the map has, instead of 4,194,304 (64 MiB) or what
+    /// but not below what a new map has, instead of 4,194,304 (64 MiB) or what
     /// the expected subjects need. Bounds buckets, not subjects.
     pub fn with_max_buckets(mut self, buckets: usize) -> Self {
-        let geometry = self.list.geometry().with_most(buckets);
-        self.list = List::new(geometry);
+        self.list.cap_buckets(buckets);
         self
     }
 }
