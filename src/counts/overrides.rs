@@ -22,7 +22,8 @@
 //!
 //! *Who may touch it*: anybody, while admissions race.
 //!
-//! *Checked by*: `tests/counts_overrides.rs`.
+//! *Checked by*: `tests/counts_overrides.rs`; `tests/counts_overrides_steady.rs`,
+//! which fails where an entry is replaced.
 
 use std::borrow::Borrow;
 use std::fmt;
