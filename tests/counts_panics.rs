@@ -138,7 +138,9 @@ fn loses_nothing(mut work: impl FnMut()) {
     let start = settled_bytes();
     (0..100).for_each(|_| work());
     let lost = settled_bytes().saturating_sub(start);
-    assert!(lost < 4096, "{lost} bytes are lost");
+    // What this thread and the collector keep for later comes and goes by a few
+    // kilobytes; a single payload lost in each round is 12.
+    assert!(lost < 12 << 10, "{lost} bytes are lost");
     let kept = OWNED.load(Relaxed);
     assert!(kept == 0, "{kept} subjects are kept");
 }
