@@ -26,12 +26,26 @@
 //!   every subject or two that were ever there at once, never more than the
 //!   cap. Entries are not kept.
 //! - An entry is freed once every thread that was inside an operation of any
-//!   map of the program has left it, and some thread has come by since. A
-//!   thread that is descheduled inside delays that for all.
-//! - A subject of a type that is not text or bytes is dropped then, on whatever
-//!   thread comes by; if its `Drop` panics, the panic ends there.
+//!   map of the program has left it. A thread that is descheduled inside delays
+//!   that for all.
+//! - The memory of entries stays with the thread that freed them, up to a few
+//!   kilobytes, and goes back when the thread ends.
+//! - A subject whose type has a `Drop` is dropped late, after at most 64 more
+//!   subjects or at the end of the thread that released it last, and on
+//!   whatever thread comes by; if its `Drop` panics, the panic ends there.
 //! - Creating an entry calls the allocator, which may take a lock.
 //! - [`subjects`](crate::SubjectCounts::subjects) and the snapshot walk the
 //!   whole map, and are not one instant's picture while it changes.
 //! - Changing an exception in [`Overrides`](crate::Overrides) locks one bucket
 //!   of an index; reading a limit does not.
+//!
+//! *Short of its goals:* against `Mutex<HashMap>` on one thread, where the
+//! mutex is never contended, 1.4 times as fast where 1.5 was wanted in churn
+//! and in zipf, and 1.9 where 2.3 was wanted on one hot subject. One thread
+//! pays for hashing once, where the mutex hashes twice, and for entering and
+//! leaving the reclaimer, a full fence, where the mutex pays for two locks.
+//! Keeping freed nodes with their thread, taking out the only subject of a
+//! chain without a guard, and finding the bucket from the hash instead of the
+//! reversed bits gained a third over the first version; what is left is the
+//! reclaimer's fence and the keyed hash. With four threads on two cores,
+//! `scc::HashMap` churns as fast.
