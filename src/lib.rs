@@ -40,9 +40,11 @@ compile_error!(
 );
 
 mod admission;
+mod clock;
 mod counts;
 mod limit;
 mod sync;
+mod wheel;
 
 #[cfg(doc)]
 pub mod docs;
@@ -55,6 +57,7 @@ mod readme {}
 pub use admission::{
     AcquireManyError, AdmissionCounter, AtCapacity, MergeError, OwnedPermit, Permit, SplitError,
 };
+pub use clock::{Clock, CoarseClock, ManualClock, SystemClock};
 #[cfg(feature = "loom")]
 #[doc(hidden)]
 pub use counts::cache_model;
@@ -63,3 +66,4 @@ pub use counts::{
     SubjectTooLong,
 };
 pub use limit::{Limit, LimitTooLarge};
+pub use wheel::{Advanced, Expired, Hold, HoldError, Timer, TimerWheel, WheelFull};

@@ -10,8 +10,10 @@
 //! releases goes to a quarantine (`heap.rs`).
 
 pub(crate) mod atomic;
+pub(crate) mod cell;
 pub(crate) mod epoch;
 pub(crate) mod heap;
+pub(crate) mod thread;
 
 /// Declares a constructor `const` wherever the constructors of the atomics
 /// are: everywhere but inside a model.

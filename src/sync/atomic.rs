@@ -44,7 +44,20 @@ pub(crate) fn load_settled(atomic: &AtomicU64) -> u64 {
 /// which a search would learn anything from switching threads, so no touch.
 #[cfg(feature = "loom")]
 pub(crate) fn load_settled(atomic: &AtomicU64) -> u64 {
-    atomic.load_untouched()
+    atomic.load_untouched(Ordering::Relaxed)
+}
+
+/// A load of a pointer that is written once, from null.
+#[cfg(not(feature = "loom"))]
+pub(crate) fn load_pointer<T>(atomic: &AtomicPtr<T>) -> *mut T {
+    atomic.load(Ordering::Acquire)
+}
+
+/// A load of a pointer that is written once, from null: whoever has reason to
+/// expect it there learns nothing from a switch before, so no touch.
+#[cfg(feature = "loom")]
+pub(crate) fn load_pointer<T>(atomic: &AtomicPtr<T>) -> *mut T {
+    atomic.load_untouched(Ordering::Acquire)
 }
 
 #[cfg(feature = "loom")]
@@ -95,9 +108,9 @@ mod touched {
                     &self.inner
                 }
 
-                pub(super) fn load_untouched(&self) -> $value {
+                pub(super) fn load_untouched(&self, order: Ordering) -> $value {
                     self.check();
-                    self.inner.load(Ordering::Relaxed)
+                    self.inner.load(order)
                 }
 
                 pub(crate) fn with_mut<R>(&mut self, f: impl FnOnce(&mut $value) -> R) -> R {
@@ -151,6 +164,14 @@ mod touched {
                 pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
                     self.touch().fetch_sub(value, order)
                 }
+
+                pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
+                    self.touch().fetch_or(value, order)
+                }
+
+                pub(crate) fn fetch_and(&self, value: $value, order: Ordering) -> $value {
+                    self.touch().fetch_and(value, order)
+                }
             }
         };
     }
@@ -161,4 +182,5 @@ mod touched {
     touched!(AtomicPtr<T>, *mut T);
     counting!(AtomicU32, u32);
     counting!(AtomicU64, u64);
+    counting!(AtomicUsize, usize);
 }

@@ -1,0 +1,155 @@
+//! Read after `sweep.rs`. An insert: where its node comes from.
+//!
+//! *Adoption*: a cancelled node goes to the free list at once, though its link
+//! still lies in some slot. An insert that pops it and finds that its chain
+//! will be visited no later than the new deadline writes the new timer into it
+//! and makes it `Live` again: nothing is linked, and the visitor will put it
+//! where it belongs. So a wheel whose timers are mostly cancelled needs no more
+//! nodes than it has timers.
+//!
+//! | popped | then |
+//! |---|---|
+//! | `Free`, `Done` | fill it and link it |
+//! | `Cancelled`, `start <= deadline` | fill it, → `Live`: adopted; lost to a visitor: it is `Free` now, link it |
+//! | `Cancelled`, `start > deadline` | → `Orphan`: its visitor frees it; pop another, a few times; lost: it is `Free` |
+//! | `Fired` | its payload is still on the way out: push it back, make another |
+//!
+//! *Why the start is checked before and not after*: nobody links a cancelled
+//! node again, and the last visitor that did wrote the start before the word
+//! that its canceller replaced (`visit.rs`). Only the inserter may fill a
+//! cancelled node, because it popped it: so it fills first and then decides.
+//!
+//! *Memory orderings*: those of `free_list.rs` and `word.rs`. A node that is
+//! linked publishes its word and payload by the push (`slot.rs`).
+
+use super::arena::Exhausted;
+use super::node::Number;
+use super::shard::Shard;
+use super::sweep::Room;
+use super::visit::deadline_after;
+use super::word::{State, Word};
+use crate::sync::atomic::Ordering::*;
+
+/// Nodes that an insert tries to adopt before it makes one.
+#[cfg(not(feature = "loom"))]
+const TRIES: usize = 4;
+#[cfg(feature = "loom")]
+const TRIES: usize = 2;
+
+/// A node filled with a new timer.
+#[derive(Clone, Copy)]
+enum Filled {
+    /// ... and linked, from before.
+    Adopted(Number),
+    Unlinked(Number),
+}
+
+/// Nothing was filled.
+enum Refused {
+    TooLate,
+    Busy,
+}
+
+/// A timer that is about to be.
+struct New<T> {
+    payload: Option<T>,
+    idle: u64,
+    deadline: u64,
+}
+
+impl<T> Shard<T> {
+    /// Inserts a timer, or gives the payload back if there is no node for it.
+    pub(super) fn insert(&self, now: u64, idle: u64, payload: T) -> Result<Number, T> {
+        let deadline = deadline_after(now, idle);
+        let mut new = New { payload: Some(payload), idle, deadline };
+        let filled = self.reuse(&mut new).or_else(|| self.make(now, &mut new));
+        match (filled, new.payload) {
+            (Some(Filled::Adopted(number)), _) => Ok(number),
+            (Some(Filled::Unlinked(number)), _) => {
+                self.node(number).word.store(Word::live(deadline).0, Relaxed);
+                let linked = self.link(number, deadline, now, |_| true);
+                debug_assert!(linked.is_some(), "nobody else knows the node");
+                Ok(number)
+            }
+            (None, payload) => Err(payload.expect("no node was filled")),
+        }
+    }
+
+    /// A node from the free list.
+    fn reuse(&self, new: &mut New<T>) -> Option<Filled> {
+        for _ in 0..TRIES {
+            let number = self.free.pop(&self.arena)?;
+            match self.claim(number, new) {
+                Ok(filled) => return Some(filled),
+                Err(Refused::TooLate) => {}
+                Err(Refused::Busy) => {
+                    self.free_node(number);
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    fn claim(&self, number: Number, new: &mut New<T>) -> Result<Filled, Refused> {
+        let node = self.node(number);
+        let word = node.word();
+        match word.state() {
+            State::Free | State::Done => {}
+            State::Fired => return Err(Refused::Busy),
+            State::Cancelled if node.start.load(Relaxed) <= new.deadline => {
+                self.fill(number, new);
+                return Ok(match node.decide(word, Word::live(new.deadline)) {
+                    Ok(()) => Filled::Adopted(number),
+                    Err(_freed) => Filled::Unlinked(number),
+                });
+            }
+            State::Cancelled => {
+                if node.decide(word, word.with_state(State::Orphan)).is_ok() {
+                    self.orphans.fetch_add(1, Relaxed);
+                    return Err(Refused::TooLate);
+                }
+            }
+            other => unreachable!("a node on the free list is {other:?}"),
+        }
+        self.fill(number, new);
+        Ok(Filled::Unlinked(number))
+    }
+
+    #[allow(unsafe_code)]
+    fn fill(&self, number: Number, new: &mut New<T>) {
+        let node = self.node(number);
+        node.set_idle(new.idle);
+        let payload = new.payload.take().expect("it is filled into one node");
+        // SAFETY: the caller popped or made the node and nobody else writes
+        // into it: a visitor that still has its link sees no live timer.
+        unsafe { node.put(payload) };
+    }
+
+    /// A node that is new, or was freed by looking for one.
+    fn make(&self, now: u64, new: &mut New<T>) -> Option<Filled> {
+        let found = match self.room() {
+            Room::Ample => None,
+            Room::Scarce => self.look(now, 1, new),
+            Room::None => self.look(now, self.pieces(), new),
+        };
+        if found.is_some() {
+            return found;
+        }
+        match self.arena.make() {
+            Ok(number) => {
+                self.fill(number, new);
+                Some(Filled::Unlinked(number))
+            }
+            Err(Exhausted) => self.look(now, self.pieces(), new),
+        }
+    }
+
+    /// Sweeps at most so many pieces until that yields a node.
+    fn look(&self, now: u64, pieces: usize, new: &mut New<T>) -> Option<Filled> {
+        (0..pieces).find_map(|_| {
+            self.sweep_piece(now);
+            self.reuse(new)
+        })
+    }
+}

@@ -1,0 +1,138 @@
+//! Read after `node.rs`. Where the nodes of a shard live: chunks that double,
+//! are never moved, and are freed with the shard.
+//!
+//! *Invariant*: every number that was ever handed out, `1..=made`, lies in a
+//! chunk that was published before.
+//!
+//! *Linearization points*: a node is made by the CAS that raises `made`.
+//!
+//! | access | ordering | pairs with | without it | model that fails |
+//! |---|---|---|---|---|
+//! | publishing a chunk, CAS | `Release` | loads of the chunk | a node is used before it is zeroed | `a_chunk_is_zeroed_before_it_is_used` |
+//! | loading a chunk | `Acquire` | its publication | the same, from the other side | `a_chunk_is_zeroed_before_it_is_used` |
+//! | `made`'s CAS | `Relaxed` | nothing | it hands out a number, no data | |
+//!
+//! *Progress*: lock-free; making a node may call the allocator.
+//!
+//! *Bounds*: zeroed memory comes lazily from the system, so a large chunk costs
+//! no pause and no memory before its nodes are used. At most 2^26 - 1 nodes.
+
+use std::fmt;
+use std::ptr::{self, NonNull};
+
+use super::node::{NUMBER_BITS, Node, Number};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, Ordering::*, load_pointer};
+use crate::sync::heap;
+
+/// Nodes of the first chunk; each further one has as many as all before it.
+#[cfg(not(feature = "loom"))]
+const FIRST: u32 = 64;
+#[cfg(feature = "loom")]
+const FIRST: u32 = 2;
+
+const CHUNKS: usize = (NUMBER_BITS - FIRST.ilog2()) as usize;
+
+/// As many nodes as numbers and chunks allow.
+pub(super) const MOST: u32 = (1 << NUMBER_BITS) - FIRST;
+
+pub(super) struct Arena<T> {
+    chunks: [AtomicPtr<Node<T>>; CHUNKS],
+    made: AtomicU32,
+    most: u32,
+}
+
+/// No further node: the arena is as large as it may be, or memory is short.
+#[derive(Debug)]
+pub(super) struct Exhausted;
+
+/// The chunk of a node and its place in it.
+fn locate(number: Number) -> (usize, usize) {
+    let at = number - 1 + FIRST;
+    let chunk = at.ilog2() - FIRST.ilog2();
+    (chunk as usize, (at - (FIRST << chunk)) as usize)
+}
+
+fn len_of(chunk: usize) -> usize {
+    (FIRST as usize) << chunk
+}
+
+#[allow(unsafe_code)]
+impl<T> Arena<T> {
+    pub(super) fn new(most: u32) -> Self {
+        let chunks = [(); CHUNKS].map(|()| AtomicPtr::new(ptr::null_mut()));
+        Self { chunks, made: AtomicU32::new(0), most: most.min(MOST) }
+    }
+
+    /// The node of this number.
+    pub(super) fn node(&self, number: Number) -> &Node<T> {
+        self.get(number).expect("a number in use lies in a published chunk")
+    }
+
+    /// The node of a number that may be out of date, read while the chain it
+    /// belongs to changed: then its chunk may not be visible here yet.
+    pub(super) fn get(&self, number: Number) -> Option<&Node<T>> {
+        debug_assert_ne!(number, 0);
+        let (chunk, at) = locate(number);
+        let chunk = load_pointer(&self.chunks[chunk]);
+        // SAFETY: a published chunk holds as many zeroed or used nodes as its
+        // place says, `locate` stays within, and it is freed with `self`.
+        (!chunk.is_null()).then(|| unsafe { &*chunk.add(at) })
+    }
+
+    /// How many nodes were ever made.
+    pub(super) fn made(&self) -> u32 {
+        self.made.load(Relaxed)
+    }
+
+    /// A node that nobody has used yet.
+    pub(super) fn make(&self) -> Result<Number, Exhausted> {
+        let mut made = self.made.load(Relaxed);
+        loop {
+            if made >= self.most {
+                return Err(Exhausted);
+            }
+            self.provide(locate(made + 1).0)?;
+            match self.made.compare_exchange_weak(made, made + 1, Relaxed, Relaxed) {
+                Ok(_) => return Ok(made + 1),
+                Err(now) => made = now,
+            }
+        }
+    }
+
+    /// Sees to it that this chunk is there.
+    fn provide(&self, chunk: usize) -> Result<(), Exhausted> {
+        if !load_pointer(&self.chunks[chunk]).is_null() {
+            return Ok(());
+        }
+        // SAFETY: zeroed bytes are a free node, as `Node::zero` is; a node is
+        // not zero-sized and no chunk is empty.
+        let fresh = unsafe { heap::zeroed_slice(len_of(chunk), Node::zero) }.ok_or(Exhausted)?;
+        let published =
+            self.chunks[chunk].compare_exchange(ptr::null_mut(), fresh.as_ptr(), Release, Relaxed);
+        if published.is_err() {
+            // SAFETY: another thread's chunk is there; nobody has seen this one.
+            unsafe { heap::free_slice(fresh, len_of(chunk)) };
+        }
+        Ok(())
+    }
+}
+
+#[allow(unsafe_code)]
+impl<T> Drop for Arena<T> {
+    fn drop(&mut self) {
+        for (index, chunk) in self.chunks.iter().enumerate() {
+            if let Some(chunk) = NonNull::new(load_pointer(chunk)) {
+                // SAFETY: published once with this length; the shard that is
+                // dropped is the last that could use it. Payloads are out of
+                // it by then (`shard.rs`).
+                unsafe { heap::free_slice(chunk, len_of(index)) };
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Arena<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arena").field("made", &self.made()).finish_non_exhaustive()
+    }
+}

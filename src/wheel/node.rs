@@ -1,0 +1,112 @@
+//! Read after `level.rs`. A node: one timer's memory, 40 bytes with a payload
+//! of eight. Nodes are named by a 26-bit number, 0 for none, and never move.
+//!
+//! | field | written by | read by |
+//! |---|---|---|
+//! | `word` | everybody, by the rules of `word.rs` | everybody |
+//! | `start` | the owner of the link, before a CAS on `word` | an inserter who wants to adopt the node |
+//! | `next` | the owner of the link, before it pushes | whoever takes the link |
+//! | `idle` | the inserter, before the word is `Live`; on the free list it is the list's depth | the handle, a visitor |
+//! | `below` | the owner of the node, before it pushes it on the list | whoever pops |
+//! | `payload` | the inserter, before the word is `Live` | who made it `Cancelled` or `Fired` |
+
+use std::fmt;
+use std::mem::MaybeUninit;
+
+use super::word::Word;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use crate::sync::cell::UnsafeCell;
+
+/// The number of a node; 0 is none.
+pub(super) type Number = u32;
+
+/// Bits of a node's number.
+pub(super) const NUMBER_BITS: u32 = 26;
+
+/// All bytes zero is a free node.
+#[repr(C)]
+pub(super) struct Node<T> {
+    pub(super) word: AtomicU64,
+    pub(super) start: AtomicU64,
+    idle_or_depth: AtomicU64,
+    pub(super) next: AtomicU32,
+    pub(super) below: AtomicU32,
+    payload: UnsafeCell<MaybeUninit<T>>,
+}
+
+impl<T> Node<T> {
+    /// What zeroed memory is, for models, whose atomics are not.
+    pub(super) fn zero() -> Self {
+        Self {
+            word: AtomicU64::new(Word::FREE.0),
+            start: AtomicU64::new(0),
+            idle_or_depth: AtomicU64::new(0),
+            next: AtomicU32::new(0),
+            below: AtomicU32::new(0),
+            payload: UnsafeCell::new(MaybeUninit::uninit()),
+        }
+    }
+
+    /// What everybody may decide on; acquires what led to it.
+    pub(super) fn word(&self) -> Word {
+        Word(self.word.load(Acquire))
+    }
+
+    /// The one step that decides a race. It releases what its maker wrote and
+    /// acquires what led to `from`; a loser acquires what led to the answer.
+    pub(super) fn decide(&self, from: Word, to: Word) -> Result<(), Word> {
+        match self.word.compare_exchange(from.0, to.0, AcqRel, Acquire) {
+            Ok(_) => Ok(()),
+            Err(now) => Err(Word(now)),
+        }
+    }
+
+    /// Relaxed: read before a decision on the word, which confirms it.
+    pub(super) fn idle(&self) -> u64 {
+        self.idle_or_depth.load(Relaxed)
+    }
+
+    pub(super) fn set_idle(&self, ticks: u64) {
+        self.idle_or_depth.store(ticks, Relaxed);
+    }
+
+    /// How many nodes the free list had when this one was its top.
+    pub(super) fn depth(&self) -> u64 {
+        self.idle_or_depth.load(Relaxed)
+    }
+
+    pub(super) fn set_depth(&self, nodes: u64) {
+        self.idle_or_depth.store(nodes, Relaxed);
+    }
+
+    /// # Safety
+    ///
+    /// The caller owns the payload by the table in `word.rs`, and there is
+    /// none.
+    #[allow(unsafe_code)]
+    pub(super) unsafe fn put(&self, payload: T) {
+        self.payload.with_mut(|cell| {
+            // SAFETY: the caller is the only one who may touch the cell.
+            unsafe { cell.write(MaybeUninit::new(payload)) }
+        });
+    }
+
+    /// # Safety
+    ///
+    /// The caller owns the payload by the table in `word.rs`, and there is
+    /// one, which from now on is the caller's.
+    #[allow(unsafe_code)]
+    pub(super) unsafe fn take(&self) -> T {
+        self.payload.with_mut(|cell| {
+            // SAFETY: the caller is the only one who may touch the cell, and
+            // it holds a payload.
+            unsafe { cell.read().assume_init() }
+        })
+    }
+}
+
+impl<T> fmt::Debug for Node<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("word", &self.word()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,283 @@
+//! Read after `hint.rs`. A shard: a whole wheel of its own, with its slots,
+//! arena, free list and hint. Threads are spread over shards, because the head
+//! of a free list is the hot spot of churn.
+//!
+//! *Invariant*: a slot that holds a chain has its bit set in `occupied`, and
+//! the hint is not after the chain's start, unless whoever made it non-empty
+//! is still on its way to say so.
+//!
+//! *Memory orderings*: the bit is set with `Release` after the push and before
+//! the hint is lowered, and loaded with `Acquire` after the hint, so a scan
+//! that reads a hint sees the bits and chains that lowered it
+//! (`a_scan_that_reads_the_hint_sees_the_slot`). Who clears a bit looks at the
+//! slot again afterwards (`a_cleared_bit_hides_no_timer`).
+//!
+//! *Who frees it*: a shard outlives the wheel while timers of it live. The
+//! wheel's drop empties the slots and closes the free list; whoever brings the
+//! list's depth to the number of nodes then is the last who knows the shard,
+//! and frees it. Nothing is counted for that on the way in.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use crossbeam_utils::CachePadded;
+
+use super::arena::Arena;
+use super::free_list::FreeList;
+use super::hint::{Hint, Seen};
+use super::level::{LEVELS, Place, SLOTS};
+use super::node::{Node, Number};
+use super::slot::{Chain, Landing, Slot};
+use super::word::{State, Word};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
+
+pub(super) struct Shard<T> {
+    pub(super) slots: [Slot; LEVELS * SLOTS],
+    /// A bit for each slot of a level.
+    pub(super) occupied: [AtomicU64; LEVELS],
+    pub(super) hint: CachePadded<Hint>,
+    pub(super) free: CachePadded<FreeList>,
+    pub(super) arena: Arena<T>,
+    /// Nodes that are linked and nothing else.
+    pub(super) orphans: AtomicU64,
+    /// Nodes whose timer has fired and whose handle is still there.
+    pub(super) spent: AtomicU64,
+    /// The most handles there were when a node was made: `sweep.rs`.
+    pub(super) peak: AtomicU64,
+    /// The slot that sweepers are at.
+    pub(super) cursor: AtomicUsize,
+}
+
+/// A node that was just linked: where its chain starts, and what became of the
+/// hint if the chain is new.
+#[derive(Debug)]
+pub(super) struct Linked {
+    pub(super) start: u64,
+    pub(super) lowered: Option<(Seen, Seen)>,
+}
+
+impl<T> Shard<T> {
+    pub(super) fn new(most: u32) -> Self {
+        Self {
+            slots: [(); LEVELS * SLOTS].map(|()| Slot::new()),
+            occupied: [(); LEVELS].map(|()| AtomicU64::new(0)),
+            hint: CachePadded::new(Hint::new()),
+            free: CachePadded::new(FreeList::new()),
+            arena: Arena::new(most),
+            orphans: AtomicU64::new(0),
+            spent: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
+            cursor: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn slot(&self, place: Place) -> &Slot {
+        &self.slots[place.index()]
+    }
+
+    pub(super) fn node(&self, number: Number) -> &Node<T> {
+        self.arena.node(number)
+    }
+
+    /// Links the caller's node where `deadline` belongs. `confirm` is asked
+    /// each time the node's start is written, before the push: nothing is
+    /// linked once it says no.
+    pub(super) fn link(
+        &self,
+        number: Number,
+        deadline: u64,
+        now: u64,
+        mut confirm: impl FnMut(&Node<T>) -> bool,
+    ) -> Option<Linked> {
+        let node = self.node(number);
+        let mut place = Place::of(deadline, now);
+        loop {
+            let slot = self.slot(place);
+            let (seen, start) = match slot.landing(place, deadline) {
+                Landing::Chain { seen, start } => (seen, start),
+                Landing::LaterRound => {
+                    place = place.above(deadline);
+                    continue;
+                }
+            };
+            node.next.store(seen.head(), Relaxed);
+            node.start.store(start, Relaxed);
+            if !confirm(node) {
+                return None;
+            }
+            if slot.push(place, seen, start, number) {
+                let lowered = seen.is_empty().then(|| self.announce(place, start));
+                return Some(Linked { start, lowered });
+            }
+        }
+    }
+
+    /// Says that this slot holds a chain with this start.
+    pub(super) fn announce(&self, place: Place, start: u64) -> (Seen, Seen) {
+        self.occupied[place.level as usize].fetch_or(1 << place.position, Release);
+        self.hint.lower(start)
+    }
+
+    /// The start of what is left in a slot; its bit is cleared if that is
+    /// nothing.
+    pub(super) fn settle(&self, place: Place) -> Option<Linked> {
+        let slot = self.slot(place);
+        if let Some(start) = slot.earliest(&self.arena, place) {
+            return Some(Linked { start, lowered: None });
+        }
+        self.occupied[place.level as usize].fetch_and(!(1 << place.position), AcqRel);
+        // Who pushed before the bit went may have set it before, too.
+        let start = slot.earliest(&self.arena, place)?;
+        Some(Linked { start, lowered: Some(self.announce(place, start)) })
+    }
+
+    /// A node whose link and handle are both gone goes back to the list. Not
+    /// for handles: they may be the last.
+    pub(super) fn free_node(&self, number: Number) {
+        let is_last = self.free.push(&self.arena, number);
+        debug_assert!(!is_last, "the wheel is still there");
+    }
+
+    /// Nodes that have a handle.
+    pub(super) fn handles(&self) -> u64 {
+        let unused = self.free.depth(&self.arena);
+        let orphans = self.orphans.load(Relaxed);
+        let handles = u64::from(self.arena.made()).wrapping_sub(unused).wrapping_sub(orphans);
+        // Gauges that are read one after another may be one ahead of another.
+        if handles > u64::MAX / 2 { 0 } else { handles }
+    }
+
+    /// Live timers.
+    pub(super) fn len(&self) -> u64 {
+        self.handles().saturating_sub(self.spent.load(Relaxed))
+    }
+
+    /// Nodes that are linked in slots. Looks at every node.
+    pub(super) fn linked(&self) -> usize {
+        let states = (1..=self.arena.made()).filter_map(|number| self.arena.get(number));
+        states
+            .filter(|node| {
+                matches!(node.word().state(), State::Live | State::Cancelled | State::Orphan)
+            })
+            .count()
+    }
+
+    /// Empties the slots when the wheel goes: live payloads are dropped, and
+    /// the first panic of such a drop is returned. Nothing is inserted any
+    /// more; handles may still cancel.
+    fn empty(&self) -> std::thread::Result<()> {
+        let mut outcome = Ok(());
+        for index in 0..LEVELS * SLOTS {
+            let place = Place::at(index);
+            let taken = self.slot(place).take(place).map(|(_, first)| first);
+            let rest = self.slot(place).pop_rest(&self.arena, u32::MAX);
+            for mut number in [taken, rest.map(|chain: Chain| chain.first)].into_iter().flatten() {
+                while number != 0 {
+                    let next = self.node(number).next.load(Relaxed);
+                    let dropped = catch_unwind(AssertUnwindSafe(|| drop(self.unlink(number))));
+                    outcome = outcome.and(dropped);
+                    number = next;
+                }
+            }
+        }
+        outcome
+    }
+
+    /// The link goes, and the payload with it if it is still here.
+    #[allow(unsafe_code)]
+    fn unlink(&self, number: Number) -> Option<T> {
+        let node = self.node(number);
+        loop {
+            let word = node.word();
+            match word.state() {
+                State::Live if node.decide(word, word.with_state(State::Fired)).is_ok() => {
+                    self.spent.fetch_add(1, Relaxed);
+                    // SAFETY: who makes a timer `Fired` owns its payload.
+                    let payload = unsafe { node.take() };
+                    node.word.swap(Word::DONE.0, Release);
+                    return Some(payload);
+                }
+                State::Cancelled if node.decide(word, Word::FREE).is_ok() => return None,
+                State::Orphan => {
+                    self.free_orphan(number);
+                    return None;
+                }
+                State::Live | State::Cancelled => {}
+                other => unreachable!("a linked node is {other:?}"),
+            }
+        }
+    }
+
+    pub(super) fn free_orphan(&self, number: Number) {
+        self.node(number).word.swap(Word::FREE.0, Relaxed);
+        self.orphans.fetch_sub(1, Relaxed);
+        self.free_node(number);
+    }
+}
+
+impl<T> fmt::Debug for Shard<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard")
+            .field("len", &self.len())
+            .field("hint", &self.hint)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A shard and the clock of its wheel, in memory that lasts as long as the
+/// wheel or any timer.
+#[derive(Debug)]
+pub(super) struct Shared<T, C> {
+    pub(super) shard: Shard<T>,
+    pub(super) clock: Arc<C>,
+}
+
+#[allow(unsafe_code)]
+impl<T, C> Shared<T, C> {
+    pub(super) fn new(most: u32, clock: Arc<C>) -> NonNull<Self> {
+        NonNull::from(Box::leak(Box::new(Self { shard: Shard::new(most), clock })))
+    }
+
+    /// The wheel lets go of the shard.
+    ///
+    /// # Safety
+    ///
+    /// `this` came from `new`; this is called once, by the wheel, which does
+    /// not use it any more.
+    pub(super) unsafe fn close(this: NonNull<Self>) -> std::thread::Result<()> {
+        // SAFETY: freed below or by the last handle, and not before the list
+        // is closed.
+        let shard = unsafe { &this.as_ref().shard };
+        let outcome = shard.empty();
+        if shard.free.close(&shard.arena) {
+            // SAFETY: the list has every node, so no handle is left.
+            unsafe { Self::free(this) };
+        }
+        outcome
+    }
+
+    /// A handle gives its node back and lets go of the shard.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the handle of this node and uses neither any more.
+    pub(super) unsafe fn leave(this: NonNull<Self>, number: Number) {
+        // SAFETY: not freed while this handle keeps its node off the list.
+        let shard = unsafe { &this.as_ref().shard };
+        if shard.free.push(&shard.arena, number) {
+            // SAFETY: the wheel has closed the list, and this was the last
+            // node that was not on it.
+            unsafe { Self::free(this) };
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Nobody else knows `this`.
+    unsafe fn free(this: NonNull<Self>) {
+        // SAFETY: it was leaked from a box by `new`.
+        drop(unsafe { Box::from_raw(this.as_ptr()) });
+    }
+}

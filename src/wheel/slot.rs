@@ -1,0 +1,188 @@
+//! Read after `free_list.rs`. A slot: a chain that is pushed to and taken
+//! whole, and the remainder of one that was taken, to be had in pieces.
+//!
+//! ```text
+//!  63                  26 25          0      63                  26 25          0
+//! +----------------------+-------------+    +----------------------+-------------+
+//! |        round         |    head     |    |         tag          |    rest     |
+//! +----------------------+-------------+    +----------------------+-------------+
+//! ```
+//!
+//! *Why two*: a chain that is only pushed to and taken whole has no ABA, and
+//! an inserter may read its round from the word that it swaps. But whoever
+//! takes a chain has all of it, however long: so a long one is put into `rest`
+//! at once, where every driver and sweeper may pop a few nodes at a time, and
+//! one that sleeps keeps only those few. `rest` is filled only when empty, and
+//! nothing is pushed to it.
+//!
+//! *Invariant*: every node of a chain has the chain's `start`, the first tick
+//! of the slot in its round. So what lies in a slot is due no earlier than
+//! its start, and a node's own `start` says when its chain will be visited, at
+//! the latest.
+//!
+//! *Linearization points*: push → its CAS; take → its swap; filling and popping
+//! the rest → their CAS.
+//!
+//! | access | ordering | pairs with | without it | model that fails |
+//! |---|---|---|---|---|
+//! | push's CAS | `Release` | take | a visitor reads a link or a start that is not written yet | `what_is_inserted_fires_once` |
+//! | take's swap | `Acquire` | pushes | the same, from the other side | `what_is_inserted_fires_once` |
+//! | filling the rest | `Release` | popping it | a chain is followed before it is there | `two_drivers_share_a_rest` |
+//! | loading and popping the rest | `Acquire` | filling it | the same, from the other side | `two_drivers_share_a_rest` |
+//! | push's load, a failed CAS | `Relaxed` | nothing | only the CAS decides | |
+//!
+//! *Progress*: lock-free. *Bounds*: the tag of the rest has 38 bits; head's
+//! word may recur harmlessly, since an equal head is the current head.
+
+use super::arena::Arena;
+use super::level::Place;
+use super::node::{NUMBER_BITS, Number};
+use crate::sync::atomic::{AtomicU64, Ordering::*};
+
+/// A number above, and the number of a node below.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Packed(u64);
+
+impl Packed {
+    const fn new(upper: u64, node: Number) -> Self {
+        Self(upper << NUMBER_BITS | node as u64)
+    }
+
+    const fn upper(self) -> u64 {
+        self.0 >> NUMBER_BITS
+    }
+
+    const fn node(self) -> Number {
+        (self.0 & ((1 << NUMBER_BITS) - 1)) as Number
+    }
+}
+
+/// Some linked nodes that only their holder knows: the first, and how many
+/// are to be followed.
+#[derive(Debug)]
+pub(super) struct Chain {
+    pub(super) first: Number,
+    pub(super) len: u32,
+}
+
+/// Where a push was going to land.
+#[derive(Clone, Copy)]
+pub(super) enum Landing {
+    /// A chain of this start, or a new one.
+    Chain { seen: Seen, start: u64 },
+    /// The slot stands for a later round already: look a level up.
+    LaterRound,
+}
+
+/// What was seen of a slot's head.
+#[derive(Clone, Copy)]
+pub(super) struct Seen(Packed);
+
+impl Seen {
+    /// The node that the next one is linked to.
+    pub(super) const fn head(self) -> Number {
+        self.0.node()
+    }
+
+    pub(super) const fn is_empty(self) -> bool {
+        self.head() == 0
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Slot {
+    head: AtomicU64,
+    rest: AtomicU64,
+}
+
+/// The tag wraps within the bits it has.
+fn next_tag(word: Packed) -> u64 {
+    (word.upper() + 1) & (u64::MAX >> NUMBER_BITS)
+}
+
+impl Slot {
+    pub(super) fn new() -> Self {
+        Self { head: AtomicU64::new(0), rest: AtomicU64::new(0) }
+    }
+
+    /// Where a node for this tick would land now. A chain of an earlier round
+    /// may be joined, since it is visited earlier; one of a later round never.
+    pub(super) fn landing(&self, place: Place, tick: u64) -> Landing {
+        let seen = Packed(self.head.load(Relaxed));
+        let round = place.round_of(tick);
+        if seen.node() != 0 && seen.upper() > round {
+            return Landing::LaterRound;
+        }
+        let joined = if seen.node() == 0 { round } else { seen.upper() };
+        Landing::Chain { seen: Seen(seen), start: place.start(joined) }
+    }
+
+    /// Pushes a node whose link leads to `seen`'s head, if that still is the
+    /// head.
+    pub(super) fn push(&self, place: Place, seen: Seen, start: u64, number: Number) -> bool {
+        let next = Packed::new(place.round_of(start), number);
+        self.head.compare_exchange(seen.0.0, next.0, Release, Relaxed).is_ok()
+    }
+
+    /// Takes the whole chain: its start and its first node.
+    pub(super) fn take(&self, place: Place) -> Option<(u64, Number)> {
+        if self.head.load(Relaxed) == 0 {
+            return None;
+        }
+        let taken = Packed(self.head.swap(0, Acquire));
+        (taken.node() != 0).then(|| (place.start(taken.upper()), taken.node()))
+    }
+
+    /// Puts the caller's chain into the rest, if that is empty.
+    pub(super) fn fill_rest(&self, first: Number) -> bool {
+        let seen = Packed(self.rest.load(Relaxed));
+        let next = Packed::new(next_tag(seen), first);
+        seen.node() == 0 && self.rest.compare_exchange(seen.0, next.0, Release, Relaxed).is_ok()
+    }
+
+    /// Takes at most so many nodes of the rest.
+    pub(super) fn pop_rest<T>(&self, arena: &Arena<T>, most: u32) -> Option<Chain> {
+        let mut seen = Packed(self.rest.load(Acquire));
+        'again: while seen.node() != 0 {
+            let (mut beyond, mut len) = (seen.node(), 0);
+            while len < most && beyond != 0 {
+                let Some(node) = arena.get(beyond) else {
+                    // Others have popped and reused what this walk is at.
+                    seen = Packed(self.rest.load(Acquire));
+                    continue 'again;
+                };
+                beyond = node.next.load(Relaxed);
+                len += 1;
+            }
+            let next = Packed::new(next_tag(seen), beyond);
+            match self.rest.compare_exchange(seen.0, next.0, Acquire, Acquire) {
+                Ok(_) => return Some(Chain { first: seen.node(), len }),
+                Err(now) => seen = Packed(now),
+            }
+        }
+        None
+    }
+
+    /// The first tick at which anything in this slot may be due.
+    pub(super) fn earliest<T>(&self, arena: &Arena<T>, place: Place) -> Option<u64> {
+        let head = Packed(self.head.load(Acquire));
+        let head = (head.node() != 0).then(|| place.start(head.upper()));
+        match (head, self.start_of_rest(arena)) {
+            (Some(head), Some(rest)) => Some(head.min(rest)),
+            (head, rest) => head.or(rest),
+        }
+    }
+
+    fn start_of_rest<T>(&self, arena: &Arena<T>) -> Option<u64> {
+        let mut seen = Packed(self.rest.load(Acquire));
+        while seen.node() != 0 {
+            let start = arena.node(seen.node()).start.load(Relaxed);
+            let now = Packed(self.rest.load(Acquire));
+            if now == seen {
+                return Some(start);
+            }
+            seen = now;
+        }
+        None
+    }
+}

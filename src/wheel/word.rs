@@ -1,0 +1,96 @@
+//! Read after `mod.rs`. The one word on which every race about a timer is
+//! decided.
+//!
+//! ```text
+//!  63   61 60        44 43                         0
+//! +-------+------------+----------------------------+
+//! | state |   holds    |          deadline          |
+//! +-------+------------+----------------------------+
+//! ```
+//!
+//! Who owns the node, by state. *Handle*: its `Timer`. *Link*: whoever takes
+//! it out of its slot. *List*: whoever pops it from the free list.
+//!
+//! | state | handle | link | list | payload |
+//! |---|---|---|---|---|
+//! | `Free` | | | yes, or its one owner on the way there | |
+//! | `Live` | yes | yes | | yes |
+//! | `Fired` | yes, or the list after it | | | on its way out |
+//! | `Done` | yes, or the list after it | | | |
+//! | `Cancelled` | | yes | yes, or the inserter who popped it | |
+//! | `Orphan` | | yes | | |
+//!
+//! Every transition is a compare-and-swap with one possible loser, who reads
+//! again; two are not, because only one thread may make them: `Fired` →
+//! `Done`, and whatever → `Free` or `Live` by the node's sole owner.
+
+/// See the table above. Zeroed memory is `Free`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum State {
+    Free = 0,
+    Live = 1,
+    Fired = 2,
+    Done = 3,
+    Cancelled = 4,
+    Orphan = 5,
+}
+
+/// `state:3 | holds:17 | deadline:44`, as drawn in the module header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Word(pub(super) u64);
+
+const DEADLINE_BITS: u32 = 44;
+const STATE_SHIFT: u32 = 61;
+const ONE_HOLD: u64 = 1 << DEADLINE_BITS;
+const DEADLINE: u64 = ONE_HOLD - 1;
+const HOLDS: u64 = (1 << STATE_SHIFT) - ONE_HOLD;
+
+impl Word {
+    /// Nobody's business but its owner's.
+    pub(super) const FREE: Self = Self(0);
+    pub(super) const DONE: Self = Self((State::Done as u64) << STATE_SHIFT);
+
+    /// A live timer that nobody holds.
+    pub(super) const fn live(deadline: u64) -> Self {
+        Self((State::Live as u64) << STATE_SHIFT | deadline)
+    }
+
+    pub(super) fn state(self) -> State {
+        match self.0 >> STATE_SHIFT {
+            0 => State::Free,
+            1 => State::Live,
+            2 => State::Fired,
+            3 => State::Done,
+            4 => State::Cancelled,
+            5 => State::Orphan,
+            other => unreachable!("no state {other} is ever written"),
+        }
+    }
+
+    pub(super) const fn deadline(self) -> u64 {
+        self.0 & DEADLINE
+    }
+
+    pub(super) const fn is_held(self) -> bool {
+        self.0 & HOLDS != 0
+    }
+
+    pub(super) const fn with_state(self, state: State) -> Self {
+        Self(self.0 & (HOLDS | DEADLINE) | (state as u64) << STATE_SHIFT)
+    }
+
+    pub(super) const fn with_deadline(self, deadline: u64) -> Self {
+        Self(self.0 & !DEADLINE | deadline)
+    }
+
+    /// The word with one more hold, or `None` if there is no room for it.
+    pub(super) const fn held_once_more(self) -> Option<Self> {
+        if self.0 & HOLDS == HOLDS { None } else { Some(Self(self.0 + ONE_HOLD)) }
+    }
+
+    /// The word with one hold less; the caller's is one of them.
+    pub(super) const fn held_once_less(self) -> Self {
+        Self(self.0 - ONE_HOLD)
+    }
+}
