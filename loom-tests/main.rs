@@ -14,3 +14,4 @@ mod admission_orderings;
 mod counts;
 mod counts_cache;
 mod counts_orderings;
+mod wheel;

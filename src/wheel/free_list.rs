@@ -78,8 +78,10 @@ impl FreeList {
             node.below.store(seen.top(), Relaxed);
             node.set_depth(depth);
             let next = seen.changed_to(number);
+            // Asked before: afterwards another handle may free the shard.
+            let is_last = seen.is_closed() && depth == u64::from(arena.made());
             match self.head.compare_exchange_weak(seen.0, next.0, AcqRel, Acquire) {
-                Ok(_) => return seen.is_closed() && depth == u64::from(arena.made()),
+                Ok(_) => return is_last,
                 Err(now) => seen = Head(now),
             }
         }
@@ -127,12 +129,13 @@ impl FreeList {
     /// already; else one push will say so.
     #[must_use]
     pub(super) fn close<T>(&self, arena: &Arena<T>) -> bool {
+        let made = u64::from(arena.made());
         let mut seen = Head(self.head.load(Acquire));
         loop {
             let depth = self.depth_below(arena, seen);
             let next = Head(seen.changed_to(seen.top()).0 | CLOSED);
             match self.head.compare_exchange_weak(seen.0, next.0, AcqRel, Acquire) {
-                Ok(_) => return depth == u64::from(arena.made()),
+                Ok(_) => return depth == made,
                 Err(now) => seen = Head(now),
             }
         }
