@@ -25,6 +25,9 @@ const MOST_ITERATIONS: usize = 1_000_000;
 /// ... or more time.
 const MOST_TIME: Duration = Duration::from_secs(300);
 
+/// Steps of one execution.
+const MOST_BRANCHES: usize = 5_000;
+
 /// Checks `body` in every interleaving within the bounds.
 ///
 /// All racing work belongs into threads that `body` spawns: loom explores the
@@ -39,6 +42,8 @@ pub fn model(body: impl Fn() + Send + Sync + 'static) {
 }
 
 fn check(mut builder: loom::model::Builder, body: impl Fn() + Send + Sync + 'static) {
+    // No model spins; the wheel's are long enough for loom's default to end them.
+    builder.max_branches = builder.max_branches.max(MOST_BRANCHES);
     // Loom looks at its caps once in so many iterations; at 1 they are exact.
     builder.checkpoint_interval = 1;
     let iterations = Arc::new(AtomicUsize::new(0));
