@@ -19,22 +19,35 @@ use lexopt::prelude::*;
 use statrs::statistics::{Data, OrderStatistics};
 
 const USAGE: &str = "\
-usage: cargo bench --bench ratios -- PART... [--rounds N] [--window-ms N]
+usage: cargo bench --bench ratios -- PART... [OPTION]...
 
   PART           admission, counts, or all
   --rounds N     rounds to take the median of, 1 to 1000 (default 15)
-  --window-ms N  time per measurement, 1 to 10000 (default 30)";
+  --window-ms N  time per measurement, 1 to 10000 (default 30); a shorter one
+                 than that leaves out what takes long anyway
+  --only TEXT    only workloads and peers with this in WORKLOAD/PEER, and ours
+                 beside them; may be given several times";
+
+/// What has a part's name, and makes the part.
+type Make = (&'static str, fn() -> Part);
+
+const PARTS: [Make; 2] = [
+    ("admission", workloads::admission::part),
+    ("counts", workloads::counts::part),
+];
+
+const WINDOW: Duration = Duration::from_millis(30);
 
 struct Options {
-    parts: Vec<Part>,
+    parts: Vec<Make>,
     rounds: usize,
     window: Duration,
+    only: Vec<String>,
 }
 
 /// `None` where the usage was asked for.
 fn options() -> Result<Option<Options>, lexopt::Error> {
-    let available = || vec![workloads::admission::part(), workloads::counts::part()];
-    let mut options = Options { parts: Vec::new(), rounds: 15, window: Duration::from_millis(30) };
+    let mut options = Options { parts: Vec::new(), rounds: 15, window: WINDOW, only: Vec::new() };
     let within = |name: &str, value: u64, most: u64| match value {
         0 => Err(format!("--{name} must be from 1 to {most}")),
         value if value > most => Err(format!("--{name} must be from 1 to {most}")),
@@ -53,9 +66,10 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
                 let millis = within("window-ms", parser.value()?.parse()?, 10_000)?;
                 options.window = Duration::from_millis(millis);
             }
-            Value(name) if name == "all" => options.parts.extend(available()),
+            Long("only") => options.only.push(parser.value()?.string()?),
+            Value(name) if name == "all" => options.parts.extend(PARTS),
             Value(name) => {
-                let part = available().into_iter().find(|part| name == part.name);
+                let part = PARTS.into_iter().find(|(part, _)| name == *part);
                 options.parts.push(part.ok_or(format!("there is no part {name:?}"))?);
             }
             _ => return Err(argument.unexpected()),
@@ -65,6 +79,34 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
         return Err("name a part, or all".into());
     }
     Ok(Some(options))
+}
+
+/// Leaves in the part what was asked for.
+fn select(part: &mut Part, options: &Options) {
+    if options.window < WINDOW {
+        let before = part.cases.len();
+        part.cases.retain(|case| !case.takes_long);
+        let left_out = before - part.cases.len();
+        if left_out > 0 {
+            let least = WINDOW.as_millis();
+            println!(
+                "{}: {left_out} of {before} cases left out, they take long: they need \
+                 --window-ms {least} or more",
+                part.name
+            );
+        }
+    }
+    if options.only.is_empty() {
+        return;
+    }
+    let is_asked_for = |case: &Case| {
+        let name = format!("{}/{}", case.workload, case.peer);
+        options.only.iter().any(|text| name.contains(text))
+    };
+    let asked_for = part.cases.iter().filter(|case| is_asked_for(case));
+    let workloads: Vec<_> = asked_for.map(|case| case.workload).collect();
+    let is_beside = |case: &Case| case.peer == OURS && workloads.contains(&case.workload);
+    part.cases.retain(|case| is_asked_for(case) || is_beside(case));
 }
 
 /// One line of the table: our figure over another's.
@@ -172,14 +214,19 @@ const COLUMNS: [&str; 9] = [
     "met",
 ];
 
+/// Two decimals, or as many digits of what is too small for them.
+fn millions(figure: f64) -> String {
+    if figure >= 0.1 { format!("{figure:.2}") } else { format!("{figure:.1e}") }
+}
+
 fn row(ratio: &Ratio) -> [String; 9] {
     let [low, median, high] = ratio.quartiles;
     [
         ratio.workload.to_owned(),
         ratio.threads.to_string(),
         ratio.over.clone(),
-        format!("{:.2}", ratio.ours),
-        format!("{:.2}", ratio.theirs),
+        millions(ratio.ours),
+        millions(ratio.theirs),
         format!("{median:.2}"),
         format!("{low:.2}-{high:.2}"),
         ratio.goal.map_or(String::new(), |goal| format!(">= {goal}")),
@@ -217,9 +264,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             std::process::exit(2);
         }
     };
-    for part in &options.parts {
-        let figures = measure(part, options.rounds, options.window);
-        report(part, &ratios(part, &figures))?;
+    let mut is_empty = true;
+    for (_, make) in &options.parts {
+        let mut part = make();
+        select(&mut part, &options);
+        if !part.cases.is_empty() {
+            is_empty = false;
+            let figures = measure(&part, options.rounds, options.window);
+            report(&part, &ratios(&part, &figures))?;
+        }
     }
-    Ok(())
+    if is_empty { Err("no case has what --only asks for".into()) } else { Ok(()) }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::*};
 
 use headcount::{AdmissionCounter, Limit, Permit};
 
-use crate::common::{Case, Goal, OURS, Over, Part, Worker, Workload};
+use crate::common::{Case, Goal, Measure, OURS, Over, Part, Worker, Workload};
 
 /// Anything that counts admissions up to a limit.
 trait Limiter: Sync + 'static {
@@ -183,7 +183,8 @@ impl<L: Limiter> Workload for Storm<L> {
 fn cases<L: Limiter>(peer: &'static str, cases: &mut Vec<Case>) {
     for threads in [1, 2, 4] {
         let mut case = |workload, set_up: Box<dyn Fn() -> Box<dyn Workload>>| {
-            cases.push(Case { workload, peer, threads, set_up });
+            let measure = Measure::Window(set_up);
+            cases.push(Case { workload, peer, threads, measure, takes_long: false });
         };
         case("far", Box::new(|| Box::new(Far(Box::new(L::new(1_000_000))))));
         case("mixed", Box::new(move || Box::new(Mixed(Box::new(L::new(SHARE * threads))))));

@@ -20,7 +20,8 @@ use std::sync::LazyLock;
 
 use headcount::SubjectCounts;
 
-use crate::common::{Case, Goal, OURS, Over, Part, Worker, Workload};
+use super::scatter;
+use crate::common::{Case, Goal, Measure, OURS, Over, Part, Worker, Workload};
 use peers::{Counts, Dash, MutexMap, Papaya, SccIndex, SccMap, Sharded};
 
 const SUBJECTS: usize = 1_000_000;
@@ -43,13 +44,6 @@ fn subject(number: usize) -> &'static str {
 /// Where a thread starts in a table of this size: the threads lie far apart.
 fn start(thread: usize, table: usize) -> usize {
     thread * (table / 8 + 1)
-}
-
-/// The mixer of splitmix64: numbers in order become numbers all over.
-fn scatter(number: u64) -> u64 {
-    let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    number ^ (number >> 31)
 }
 
 /// The subjects' numbers in the order in which `zipf` draws them.
@@ -224,7 +218,8 @@ fn cases<C: Counts>(peer: &'static str, cases: &mut Vec<Case>) {
             LazyLock::force(&DRAWS);
             set_up()
         };
-        cases.push(Case { workload, peer, threads, set_up: Box::new(set_up) });
+        let measure = Measure::Window(Box::new(set_up));
+        cases.push(Case { workload, peer, threads, measure, takes_long: false });
     };
     for threads in [1, 2, 4] {
         case("churn", threads, || Box::new(Churn(C::new())));
