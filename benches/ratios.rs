@@ -21,7 +21,7 @@ use statrs::statistics::{Data, OrderStatistics};
 const USAGE: &str = "\
 usage: cargo bench --bench ratios -- PART... [OPTION]...
 
-  PART           admission, counts, or all
+  PART           admission, counts, wheel, or all
   --rounds N     rounds to take the median of, 1 to 1000 (default 15)
   --window-ms N  time per measurement, 1 to 10000 (default 30); a shorter one
                  than that leaves out what takes long anyway
@@ -31,9 +31,10 @@ usage: cargo bench --bench ratios -- PART... [OPTION]...
 /// What has a part's name, and makes the part.
 type Make = (&'static str, fn() -> Part);
 
-const PARTS: [Make; 2] = [
+const PARTS: [Make; 3] = [
     ("admission", workloads::admission::part),
     ("counts", workloads::counts::part),
+    ("wheel", workloads::wheel::part),
 ];
 
 const WINDOW: Duration = Duration::from_millis(30);

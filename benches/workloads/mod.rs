@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod counts;
+pub mod wheel;
 
 /// The mixer of splitmix64: numbers in order become numbers all over.
 fn scatter(number: u64) -> u64 {
