@@ -181,9 +181,15 @@ pub fn together<H: Send>(
     let run = |thread| {
         let mut held = prepare(thread);
         ready.fetch_add(1, AcqRel);
-        // To wake a sleeper would take as long as a small batch.
+        // To wake a sleeper would take as long as a small batch, and who yields
+        // on a busy machine is away for longer.
+        let mut spins = 0_u32;
         while ready.load(Acquire) < threads {
-            std::thread::yield_now();
+            spins += 1;
+            if spins % (1 << 14) == 0 {
+                std::thread::yield_now();
+            }
+            std::hint::spin_loop();
         }
         let began = Instant::now();
         work(thread, &mut held);
