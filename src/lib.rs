@@ -6,7 +6,9 @@
 //! its limit, never refuses while there is room, and gives every slot back
 //! exactly once, whatever ends the holder. [`SubjectCounts`] answers the same
 //! for each client, tenant or address, and forgets those that hold nothing;
-//! [`Overrides`] says how many each of them may hold.
+//! [`Overrides`] says how many each of them may hold. [`TimerWheel`] answers
+//! "who has gone quiet": each of millions of timers fires once, never early,
+//! unless it is touched, held or cancelled before.
 //!
 //! ```
 //! use headcount::{AdmissionCounter, AtCapacity, Limit};
@@ -26,8 +28,9 @@
 //! ```
 //!
 //! Read the source in this order: `admission/mod.rs`, its models in
-//! `loom-tests/admission.rs`, `counts/mod.rs`, then the pages under `docs`,
-//! which are compiled into this documentation as [`docs`].
+//! `loom-tests/admission.rs`, `counts/mod.rs`, `clock.rs`, `wheel/mod.rs`, then
+//! the pages under `docs`, which are compiled into this documentation as
+//! [`docs`].
 
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 #![deny(missing_docs, missing_debug_implementations)]

@@ -49,3 +49,23 @@
 //! reversed bits gained a third over the first version; what is left is the
 //! reclaimer's fence and the keyed hash. With four threads on two cores,
 //! `scc::HashMap` churns as fast.
+//!
+//! # The timer wheel
+//!
+//! - It fires when somebody calls `advance`; it has no thread and no task of its
+//!   own. A timer is as late as its driver.
+//! - A touch never shortens. For an earlier deadline, cancel and insert.
+//! - Within one advance timers fire in no order.
+//! - Nodes are reused, and given back to the system when the wheel is dropped.
+//!   A shard keeps what its busiest moment needed.
+//! - The bound on nodes holds for each shard and the timers that were inserted
+//!   through it: threads that work one after another on different shards each
+//!   leave what they needed.
+//! - A thread that is descheduled between taking a long chain and putting it
+//!   where others can share it, a few instructions, keeps its cancelled nodes
+//!   from being reused for as long, and its timers from firing.
+//! - A shard holds at most 67,108,800 timers; a deadline lies at most 2^44 - 2
+//!   ticks after the clock's beginning.
+//! - After many long timers were cancelled, inserts of short ones look for
+//!   unused nodes, a few dozen each, until the long ones are cleared away;
+//!   [`sweep`](crate::TimerWheel::sweep) does it at once.

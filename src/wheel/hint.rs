@@ -22,8 +22,8 @@
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
-//! | lower's CAS | `Release` | a scan's load | a scan does not see the slot's bit, and raises the hint over it | `a_scan_that_reads_the_hint_sees_the_slot` |
-//! | a scan's load | `Acquire` | lower | the same, from the other side | `a_scan_that_reads_the_hint_sees_the_slot` |
+//! | lower's CAS | `Release` | a scan's load | a scan does not see the slot's bit, and raises the hint over it | `what_is_inserted_fires_once` |
+//! | a scan's load | `Acquire` | lower | the same, from the other side | `what_is_inserted_fires_once` |
 //! | raise's CAS | `Release` | a scan's load | the next scan does not see what this one re-linked | |
 //!
 //! *Progress*: lock-free. *Bounds*: a scan during which the hint is lowered a

@@ -24,8 +24,8 @@
 //! *Progress*: insert, touch, hold, cancel and advance are lock-free; an insert
 //! may call the allocator while the wheel grows.
 //!
-//! *Checked by*: `loom-tests/wheel.rs`, `loom-tests/wheel_orderings.rs` and
-//! their mutants, `tests/wheel*.rs`.
+//! *Checked by*: `loom-tests/wheel.rs` and its mutants, `tests/wheel*.rs`, the
+//! fuzz target `wheel`.
 
 mod adopt;
 mod advance;

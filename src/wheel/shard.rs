@@ -9,7 +9,7 @@
 //! *Memory orderings*: the bit is set with `Release` after the push and before
 //! the hint is lowered, and loaded with `Acquire` after the hint, so a scan
 //! that reads a hint sees the bits and chains that lowered it
-//! (`a_scan_that_reads_the_hint_sees_the_slot`). Who clears a bit looks at the
+//! (`what_is_inserted_fires_once`). Who clears a bit looks at the
 //! slot again afterwards (`a_cleared_bit_hides_no_timer`).
 //!
 //! *Who frees it*: a shard outlives the wheel while timers of it live. The

@@ -26,7 +26,7 @@
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
 //! | push's CAS | `Release` | take | a visitor reads a link or a start that is not written yet | `what_is_inserted_fires_once` |
-//! | take's swap | `Acquire` | pushes | the same, from the other side | `what_is_inserted_fires_once` |
+//! | take's swap | `Acquire` | pushes | the same, from the other side | `a_chain_is_taken_with_what_is_in_it` |
 //! | filling the rest | `Release` | popping it | a chain is followed before it is there | `two_drivers_share_a_rest` |
 //! | loading and popping the rest | `Acquire` | filling it | the same, from the other side | `two_drivers_share_a_rest` |
 //! | push's load, a failed CAS | `Relaxed` | nothing | only the CAS decides | |
