@@ -464,15 +464,50 @@ fn a_node_that_is_linked_too_late_is_not_adopted() {
         drop(bench.insert(0, 5, 7));
         race([
             bench.thread((), |b, ()| b.insert_kept(0, 1, 8)),
-            bench.thread((), |b, ()| b.advance(4)),
+            bench.thread((), |b, ()| b.insert_kept(0, 5, 9)),
         ]);
         bench.advance(1);
         bench.assert_fired(&[8]);
         bench.advance(5);
+        bench.assert_fired(&[8, 9]);
+    });
+}
+
+/// Whoever visits a node that no insert could use gives it back.
+#[test]
+fn an_orphan_is_freed_by_its_visitor() {
+    model(|| {
+        let bench = Bench::new();
+        drop(bench.insert(0, 5, 7));
+        race([
+            bench.thread((), |b, ()| b.insert_kept(0, 1, 8)),
+            bench.thread((), |b, ()| b.advance(4)),
+        ]);
+        bench.advance(5);
+        bench.assert_fired(&[8]);
         assert_eq!((bench.wheel.linked(), bench.wheel.len()), (0, 0), "the orphan is free");
         let (first, second) = (bench.insert(5, 5, 1), bench.insert(5, 5, 2));
         assert!(bench.wheel.nodes() <= 3, "and used again");
         drop((first, second));
+    });
+}
+
+/// A driver knows of the nodes in a rest by the rest alone: who filled it also
+/// inserted them, and the hint that both read is older.
+#[test]
+fn a_rest_hands_its_chain_over() {
+    model(|| {
+        let bench = Bench::new();
+        race([
+            bench.thread((), |b, ()| {
+                b.insert_kept(0, 1, 1);
+                b.insert_kept(0, 1, 2);
+                b.advance_some(1, 1);
+            }),
+            bench.thread((), |b, ()| b.advance(1)),
+        ]);
+        bench.advance(1);
+        bench.assert_fired(&[1, 2]);
     });
 }
 
