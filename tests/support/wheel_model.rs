@@ -1,0 +1,280 @@
+//! A sequential model of the timer wheel. The property test and the fuzz
+//! target drive the same steps through it.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::slice::Iter;
+
+use headcount::{Clock, ManualClock, Timer, TimerWheel};
+
+/// A number of ticks of every magnitude: the first, less so many of its bits.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
+pub struct Ticks(pub u64, pub u8);
+
+/// One call. Places are taken modulo the number of handles.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
+pub enum Step {
+    Insert(Ticks),
+    InsertAt(Ticks, Ticks),
+    Touch(usize),
+    TouchAt(usize, Ticks),
+    Hold(usize),
+    /// The last hold that is out goes, by drop.
+    Release,
+    ReleaseAt(Ticks),
+    Cancel(usize),
+    Drop(usize),
+    /// The clock goes on.
+    On(Ticks),
+    /// The clock goes anywhere, back too.
+    Set(Ticks),
+    Advance,
+    AdvanceSome(u8),
+    Expired,
+    Sweep,
+}
+
+type Payload = (u64, Rc<()>);
+type Wheel = TimerWheel<Payload, ManualClock>;
+
+/// What a sequential wheel knows of a live timer.
+struct Live {
+    deadline: u64,
+    idle: u64,
+    holds: u32,
+}
+
+impl Live {
+    /// A driver that meets a timer held and due touches it; one that looks at
+    /// some timers only, or sweeps, may have met it or not.
+    fn meet(&mut self, now: u64, shown: Option<u64>, surely: bool) {
+        if self.holds > 0 && self.deadline <= now {
+            let met = later(now, self.idle.max(1));
+            let shown = shown.expect("it is held");
+            assert!(shown == met || (shown == self.deadline && !surely), "{shown}, not {met}");
+            self.deadline = shown;
+        }
+    }
+}
+
+fn later(now: u64, idle: u64) -> u64 {
+    now.saturating_add(idle).min(Wheel::MAX_TICK)
+}
+
+fn ticks(Ticks(most, less): Ticks) -> u64 {
+    most >> (less & 63)
+}
+
+struct Run {
+    wheel: Option<Wheel>,
+    live: BTreeMap<u64, Live>,
+    /// Of timers that fired too.
+    handles: Vec<(u64, Rc<Timer<Payload, ManualClock>>)>,
+    /// Each payload in the world has a clone.
+    token: Rc<()>,
+    inserted: u64,
+    /// The latest time that an insert or a driver was told, and whether a later
+    /// one was told less.
+    latest: u64,
+    went_back: bool,
+}
+
+/// Runs `steps` on an empty wheel and compares each answer with the model's.
+pub fn run(wheel: Wheel, steps: &[Step]) {
+    let (live, handles, token) = (BTreeMap::new(), Vec::new(), Rc::new(()));
+    let mut run =
+        Run { wheel: Some(wheel), live, handles, token, inserted: 0, latest: 0, went_back: false };
+    let mut steps = steps.iter();
+    while steps.len() > 0 {
+        run.steps(&mut steps, 0);
+    }
+    run.drop_wheel();
+}
+
+impl Run {
+    /// Up to the end of the innermost hold; its `release_at`, if it has one.
+    fn steps(&mut self, steps: &mut Iter<'_, Step>, holds: usize) -> Option<u64> {
+        while let Some(&step) = steps.next() {
+            let Some(wheel) = &self.wheel else { return None };
+            let now = wheel.clock().now();
+            let picked = match step {
+                Step::Touch(at) | Step::TouchAt(at, _) | Step::Hold(at) => at,
+                Step::Cancel(at) | Step::Drop(at) => at,
+                _ => 0,
+            };
+            let picked = picked.checked_rem(self.handles.len());
+            match (step, picked) {
+                (Step::Insert(idle), _) => self.insert(now, ticks(idle), None),
+                (Step::InsertAt(at, idle), _) => {
+                    self.insert(ticks(at), ticks(idle), Some(ticks(at)))
+                }
+                (Step::Touch(_), Some(at)) => self.touch(at, now, None),
+                (Step::TouchAt(_, now), Some(at)) => self.touch(at, ticks(now), Some(ticks(now))),
+                (Step::Hold(_), Some(at)) if holds < 32 => self.hold(at, steps, holds),
+                (Step::Release, _) => return None,
+                (Step::ReleaseAt(now), _) => return Some(ticks(now)),
+                (Step::Cancel(_) | Step::Drop(_), Some(at)) => self.cancel(at, step),
+                (Step::On(on), _) => wheel.clock().set(now.saturating_add(ticks(on))),
+                (Step::Set(now), _) => wheel.clock().set(ticks(now)),
+                (Step::Advance, _) => self.advance(now, |wheel, out| {
+                    (wheel.advance(now, |payload| out.push(payload)), true)
+                }),
+                (Step::AdvanceSome(most), _) => self.advance(now, |wheel, out| {
+                    let some = wheel.advance_some(now, most.into(), |payload| out.push(payload));
+                    assert!(some.fired <= usize::from(most));
+                    (some.fired, some.is_complete)
+                }),
+                (Step::Expired, _) => self.advance(now, |wheel, out| {
+                    *out = wheel.expired(now);
+                    (out.len(), true)
+                }),
+                (Step::Sweep, _) => {
+                    let before = wheel.linked();
+                    assert_eq!(wheel.sweep(now), before - self.live.len());
+                    assert_eq!(wheel.linked(), self.live.len());
+                    self.told(now);
+                    self.meet(now, false);
+                }
+                _ => {}
+            }
+            self.check(step);
+        }
+        if holds > 0 {
+            self.drop_wheel(); // with the holds still out
+        }
+        None
+    }
+
+    fn told(&mut self, now: u64) {
+        self.went_back |= now < self.latest;
+        self.latest = self.latest.max(now);
+    }
+
+    fn wheel(&self) -> &Wheel {
+        self.wheel.as_ref().expect("it is dropped last")
+    }
+
+    fn insert(&mut self, now: u64, idle: u64, at: Option<u64>) {
+        self.told(now);
+        let (id, payload) = (self.inserted, (self.inserted, Rc::clone(&self.token)));
+        let timer = match at {
+            None => self.wheel().insert(idle, payload),
+            Some(at) => self.wheel().insert_at(at, idle, payload),
+        };
+        let live = Live { deadline: later(now, idle), idle, holds: 0 };
+        self.handles.push((id, Rc::new(timer.expect("it is not full"))));
+        self.live.insert(id, live);
+        self.inserted += 1;
+    }
+
+    fn touch(&mut self, place: usize, now: u64, at: Option<u64>) {
+        let (id, timer) = &self.handles[place];
+        let touched = at.map_or_else(|| timer.touch(), |at| timer.touch_at(at));
+        let live = self.live.get_mut(id);
+        assert_eq!(touched.is_ok(), live.is_some());
+        if let Some(live) = live {
+            live.deadline = live.deadline.max(later(now, live.idle));
+        }
+    }
+
+    fn hold(&mut self, place: usize, steps: &mut Iter<'_, Step>, holds: usize) {
+        let (id, timer) = (self.handles[place].0, Rc::clone(&self.handles[place].1));
+        let held = timer.hold();
+        let Some(live) = self.live.get_mut(&id) else {
+            return assert!(held.is_err(), "of a timer that fired");
+        };
+        live.holds += 1;
+        let held = held.expect("it is live");
+        let at = self.steps(steps, holds + 1);
+        let now = at.or_else(|| self.wheel.as_ref().map(|wheel| wheel.clock().now()));
+        match at {
+            Some(at) => held.release_at(at),
+            None => drop(held),
+        }
+        let Some(live) = self.live.get_mut(&id) else { return };
+        live.holds -= 1;
+        let restarted = live.deadline.max(later(now.expect("it lives"), live.idle));
+        let shown = timer.deadline().expect("it was held");
+        // Only the last hold has to restart the idle clock.
+        assert!(shown == restarted || (live.holds > 0 && shown == live.deadline));
+        live.deadline = shown;
+    }
+
+    fn cancel(&mut self, place: usize, step: Step) {
+        if Rc::strong_count(&self.handles[place].1) > 1 {
+            return; // held
+        }
+        let (id, timer) = self.handles.swap_remove(place);
+        let live = self.live.remove(&id).is_some();
+        match (step, Rc::into_inner(timer)) {
+            (Step::Cancel(_), Some(timer)) => {
+                assert_eq!(timer.cancel().map(|payload| payload.0), live.then_some(id));
+            }
+            (_, timer) => drop(timer),
+        }
+    }
+
+    fn advance(&mut self, now: u64, by: impl FnOnce(&Wheel, &mut Vec<Payload>) -> (usize, bool)) {
+        self.told(now);
+        let mut out = Vec::new();
+        let (fired, is_complete) = by(self.wheel(), &mut out);
+        assert_eq!(fired, out.len());
+        for (id, _) in out {
+            let live = self.live.remove(&id).expect("fired once, and not after its cancel");
+            assert!(live.holds == 0 && live.deadline <= now, "{id} fired early, at {now}");
+        }
+        self.meet(now, is_complete);
+        if is_complete {
+            let mut due = self.live.values().filter(|live| live.deadline <= now);
+            // At the last tick there is no later one to put a held timer off to.
+            let at_the_end = due.clone().next().is_some() && now >= Wheel::MAX_TICK;
+            assert!(due.all(|live| live.holds > 0), "late at {now}");
+            // At most one scan more: for a chain that was joined and then met.
+            if self.wheel().next_deadline().is_some_and(|next| next <= now) {
+                assert_eq!(self.wheel().advance(now, |_| ()), 0);
+            }
+            // One that was told less may leave a timer where it is met again.
+            let next = self.wheel().next_deadline().filter(|_| !self.went_back && !at_the_end);
+            assert!(next.is_none_or(|next| next > now), "woken at {next:?} for nothing, at {now}");
+        }
+    }
+
+    fn meet(&mut self, now: u64, surely: bool) {
+        for (id, timer) in &self.handles {
+            if let Some(live) = self.live.get_mut(id) {
+                live.meet(now, timer.deadline(), surely);
+            }
+        }
+    }
+
+    fn check(&self, step: Step) {
+        let Some(wheel) = &self.wheel else { return };
+        assert_eq!(wheel.len(), self.live.len(), "after {step:?}");
+        assert_eq!(wheel.is_empty(), self.live.is_empty());
+        assert_eq!(Rc::strong_count(&self.token) - 1, self.live.len(), "payloads after {step:?}");
+        assert!(self.live.len() <= wheel.linked() && self.live.len() <= wheel.nodes());
+        for (id, timer) in &self.handles {
+            assert_eq!(timer.deadline(), self.live.get(id).map(|live| live.deadline), "{step:?}");
+        }
+        if let Some(earliest) = self.live.values().map(|live| live.deadline).min() {
+            let next = wheel.next_deadline().expect("there are timers");
+            assert!(next <= earliest, "{step:?}: next {next}, earliest {earliest}");
+        }
+    }
+
+    /// What is left goes with the wheel, and the handles are inert.
+    fn drop_wheel(&mut self) {
+        self.wheel = None;
+        self.live.clear();
+        assert_eq!(Rc::strong_count(&self.token), 1, "payloads outlive the wheel");
+        for (_, timer) in &self.handles {
+            assert!(timer.touch().is_err() && timer.hold().is_err());
+            assert_eq!(timer.deadline(), None);
+        }
+        for (_, timer) in self.handles.drain(..) {
+            assert!(Rc::into_inner(timer).is_none_or(|timer| timer.cancel().is_none()));
+        }
+    }
+}
