@@ -78,7 +78,7 @@
 //! |---|---|
 //! | insert, take | one CAS on the slot's head; the loser reads again. Push-only and taken whole, so an equal head is the current head and no tag is needed |
 //! | late insert behind the tick | every slot whose start has come is visited, whenever it was filled: the next advance finds it |
-//! | stale inserter, later round | it must not join: it goes a level up, where the slot starts earlier. A chain of an earlier round may be joined: it is visited earlier, and what is not due is linked again |
+//! | stale inserter, later round | it must not join a chain that is visited too late: its push makes the chain one of its own round. A chain of an earlier round may be joined: it is visited earlier, and what is not due is linked again |
 //! | joining a chain | the node takes the chain's start as its own, and says nothing to the hint: who began the chain does |
 //! | touch, fire | one word, one CAS each. `Ok` from touch: the timer does not fire before the new deadline |
 //! | touch to an earlier deadline | not offered: the node would be linked too late. Cancel, and insert |

@@ -3,8 +3,8 @@
 //! out of a slot that was visited already.
 //!
 //! *Bottom up, from a snapshot of the bits*: a node that is linked again goes
-//! to a slot that starts after `now`, or, where a later round was in its way,
-//! above. Each slot is visited at most once and its chain taken once, so a
+//! to a slot that starts after `now`, unless a chain is left there that starts
+//! before. Each slot is visited at most once and its chain taken once, so a
 //! callback that inserts due timers cannot keep a scan going.
 //!
 //! *In pieces*: a chain longer than `PIECE` goes into the slot's rest at once,

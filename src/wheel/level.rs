@@ -59,12 +59,6 @@ impl Place {
         Self { level, position: (deadline >> (BITS * level)) as usize % SLOTS }
     }
 
-    /// The slot for `deadline` one level up, with an earlier start or the
-    /// same.
-    pub(super) fn above(self, deadline: u64) -> Self {
-        Self::at_level(deadline, self.level + 1)
-    }
-
     pub(super) fn at(index: usize) -> Self {
         Self { level: (index / SLOTS) as u32, position: index % SLOTS }
     }
@@ -99,10 +93,6 @@ mod tests {
                 assert!(start > now || deadline <= now, "{deadline} seen from {now}");
                 assert!((place.level as usize) < LEVELS && place.position < SLOTS);
                 assert_eq!(Place::at(place.index()), place);
-                if (place.level as usize) < LEVELS - 1 {
-                    let above = place.above(deadline);
-                    assert!(above.start(above.round_of(deadline)) <= start);
-                }
             }
         }
     }

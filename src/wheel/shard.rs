@@ -92,23 +92,17 @@ impl<T> Shard<T> {
         mut confirm: impl FnMut(&Node<T>) -> bool,
     ) -> Option<Linked> {
         let node = self.node(number);
-        let mut place = Place::of(deadline, now);
+        let place = Place::of(deadline, now);
         loop {
             let slot = self.slot(place);
-            let (seen, start) = match slot.landing(place, deadline) {
-                Landing::Chain { seen, start } => (seen, start),
-                Landing::LaterRound => {
-                    place = place.above(deadline);
-                    continue;
-                }
-            };
+            let Landing { seen, start, is_first } = slot.landing(place, deadline);
             node.next.store(seen.head(), Relaxed);
             node.start.store(start, Relaxed);
             if !confirm(node) {
                 return None;
             }
             if slot.push(place, seen, start, number) {
-                let lowered = seen.is_empty().then(|| self.announce(place, start));
+                let lowered = is_first.then(|| self.announce(place, start));
                 return Some(Linked { start, lowered });
             }
         }

@@ -15,10 +15,11 @@
 //! one that sleeps keeps only those few. `rest` is filled only when empty, and
 //! nothing is pushed to it.
 //!
-//! *Invariant*: every node of a chain has the chain's `start`, the first tick
-//! of the slot in its round. So what lies in a slot is due no earlier than
-//! its start, and a node's own `start` says when its chain will be visited, at
-//! the latest.
+//! *Invariant*: a chain's start, the first tick of the slot in the chain's
+//! round, is the `start` of its first node, and no node's is before that of one
+//! in front of it. So what lies in a slot is due no earlier than its start, and
+//! a node's own `start` says when its chain will be visited, at the latest.
+//! Rounds meet in one chain only where the time went back between two calls.
 //!
 //! *Linearization points*: push → its CAS; take → its swap; filling and popping
 //! the rest → their CAS.
@@ -65,13 +66,13 @@ pub(super) struct Chain {
     pub(super) len: u32,
 }
 
-/// Where a push was going to land.
+/// Where a push was going to land: on a chain of this start, and whether that
+/// is earlier than anything in it.
 #[derive(Clone, Copy)]
-pub(super) enum Landing {
-    /// A chain of this start, or a new one.
-    Chain { seen: Seen, start: u64 },
-    /// The slot stands for a later round already: look a level up.
-    LaterRound,
+pub(super) struct Landing {
+    pub(super) seen: Seen,
+    pub(super) start: u64,
+    pub(super) is_first: bool,
 }
 
 /// What was seen of a slot's head.
@@ -82,10 +83,6 @@ impl Seen {
     /// The node that the next one is linked to.
     pub(super) const fn head(self) -> Number {
         self.0.node()
-    }
-
-    pub(super) const fn is_empty(self) -> bool {
-        self.head() == 0
     }
 }
 
@@ -106,15 +103,14 @@ impl Slot {
     }
 
     /// Where a node for this tick would land now. A chain of an earlier round
-    /// may be joined, since it is visited earlier; one of a later round never.
+    /// is joined, since it is visited earlier; one of a later round becomes one
+    /// of this round, and is visited earlier than it need be.
     pub(super) fn landing(&self, place: Place, tick: u64) -> Landing {
         let seen = Packed(self.head.load(Relaxed));
         let round = place.round_of(tick);
-        if seen.node() != 0 && seen.upper() > round {
-            return Landing::LaterRound;
-        }
-        let joined = if seen.node() == 0 { round } else { seen.upper() };
-        Landing::Chain { seen: Seen(seen), start: place.start(joined) }
+        let is_first = seen.node() == 0 || seen.upper() > round;
+        let joined = if is_first { round } else { seen.upper() };
+        Landing { seen: Seen(seen), start: place.start(joined), is_first }
     }
 
     /// Pushes a node whose link leads to `seen`'s head, if that still is the
