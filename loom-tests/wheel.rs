@@ -294,22 +294,8 @@ fn two_drivers_fire_each_once() {
     });
 }
 
-/// Two in one chain, which is longer than a piece.
-#[test]
-fn two_drivers_share_a_rest() {
-    model(|| {
-        let bench = Bench::new();
-        for payload in 1..=2 {
-            bench.insert_kept(0, 1, payload);
-        }
-        race([bench.thread((), |b, ()| b.advance(1)), bench.thread((), |b, ()| b.advance(1))]);
-        bench.advance(1);
-        bench.assert_fired(&[1, 2]);
-        assert_eq!(bench.wheel.next_deadline(), None);
-    });
-}
-
-/// What a bounded advance leaves is there for the next, whoever that is.
+/// Two in one chain, which is longer than a piece: what a bounded advance leaves
+/// is there for the next, whoever that is.
 #[test]
 fn what_a_bounded_advance_leaves_is_found() {
     model(|| {
@@ -560,32 +546,46 @@ fn a_chain_is_taken_with_what_is_in_it() {
     });
 }
 
-/// One driver is about to pop the last of a rest, while the other takes it, and
-/// puts a chain there that begins with the same node.
+/// A sweep has a timer in hand that is not due yet when a driver asks how long
+/// it may sleep.
 #[test]
-fn a_rest_that_was_filled_again_is_not_the_old_one() {
+fn a_driver_waits_for_what_another_has_in_hand() {
     model(|| {
         let bench = Bench::new();
-        let first = bench.insert(0, 1, 1);
-        bench.insert_kept(0, 1, 2);
-        drop(bench.insert(0, 0, 3));
-        bench.wheel.sweep(0);
-        bench.advance_some(1, 1);
+        bench.insert_kept(0, 1, 1);
+        bench.insert_kept(0, 3, 3);
         race([
-            bench.thread((), |b, ()| b.advance_some(1, 1)),
-            bench.thread(first, |b, first| {
-                b.advance_some(1, 1);
-                b.insert_kept(0, 1, 4);
-                drop(first);
-                b.insert_kept(0, 1, 5);
-                b.advance_some(1, 1);
+            bench.thread((), |b, ()| {
+                b.wheel.sweep(0);
+            }),
+            bench.thread((), |b, ()| {
+                b.advance(1);
+                let next = b.wheel.next_deadline();
+                assert!(next.is_some_and(|next| next <= 3), "sleeps until {next:?}");
             }),
         ]);
-        bench.advance(1);
-        for payload in [2, 4, 5] {
-            assert!(bench.has_fired(payload), "{payload} did not fire");
-        }
-        assert_eq!((bench.wheel.len(), bench.wheel.linked()), (0, 0));
+        bench.advance(3);
+        bench.assert_fired(&[1, 3]);
+    });
+}
+
+/// The same of two drivers, one of which links a touched timer again.
+#[test]
+fn a_driver_waits_for_what_another_driver_has_in_hand() {
+    model(|| {
+        let bench = Bench::new();
+        let timer = Shared::new(bench.insert(0, 1, 7));
+        timer.touch_at(1).unwrap();
+        race([
+            bench.thread((), |b, ()| b.advance(1)),
+            bench.thread((), |b, ()| {
+                b.advance(1);
+                let next = b.wheel.next_deadline();
+                assert!(next.is_some_and(|next| next <= 2), "sleeps until {next:?}");
+            }),
+        ]);
+        bench.advance(2);
+        bench.assert_fired(&[7]);
     });
 }
 

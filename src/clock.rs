@@ -1,8 +1,9 @@
 //! Read after `limit.rs`. Where ticks come from: the wheel and the gate know
 //! whole ticks only, so that time can be the system's or a test's.
 //!
-//! *Rule*: durations round up to ticks, the present rounds down. So what waits
-//! `ticks(d)` from `now()` never ends before `d` has passed.
+//! *Rule*: durations round up to ticks. What has come is judged by the present
+//! rounded down, and what is to come is reckoned from the present rounded up.
+//! So what waits `ticks(d)` never ends before `d` has passed.
 //!
 //! *Memory orderings*: every access is `Relaxed`. A tick is a number that
 //! publishes nothing.
@@ -19,19 +20,31 @@ use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub trait Clock: Send + Sync {
     /// The ticks that have passed.
     fn now(&self) -> u64;
-}
 
-impl<C: Clock + ?Sized> Clock for Arc<C> {
-    fn now(&self) -> u64 {
-        (**self).now()
+    /// The same, rounded up: where a wait that begins now is reckoned from. To
+    /// be overridden by a clock that sees parts of ticks.
+    fn now_rounded_up(&self) -> u64 {
+        self.now()
     }
 }
 
-impl<C: Clock + ?Sized> Clock for &C {
-    fn now(&self) -> u64 {
-        (**self).now()
-    }
+/// What points to a clock is one.
+macro_rules! pointer {
+    ($pointer:ty) => {
+        impl<C: Clock + ?Sized> Clock for $pointer {
+            fn now(&self) -> u64 {
+                (**self).now()
+            }
+
+            fn now_rounded_up(&self) -> u64 {
+                (**self).now_rounded_up()
+            }
+        }
+    };
 }
+
+pointer!(Arc<C>);
+pointer!(&C);
 
 /// The system's monotonic clock, in ticks since this value was made.
 ///
@@ -96,6 +109,10 @@ impl Clock for SystemClock {
         let ticks = self.start.elapsed().as_nanos() / self.tick.as_nanos();
         u64::try_from(ticks).unwrap_or(u64::MAX)
     }
+
+    fn now_rounded_up(&self) -> u64 {
+        self.ticks(self.start.elapsed())
+    }
 }
 
 /// A clock that moves when it is told to: for tests and simulations.
@@ -157,19 +174,22 @@ impl Clock for ManualClock {
 pub struct CoarseClock<C> {
     inner: C,
     last: AtomicU64,
+    last_rounded_up: AtomicU64,
 }
 
 impl<C: Clock> CoarseClock<C> {
     /// Remembers what `inner` says now.
     pub fn new(inner: C) -> Self {
         let last = AtomicU64::new(inner.now());
-        Self { inner, last }
+        let last_rounded_up = AtomicU64::new(inner.now_rounded_up());
+        Self { inner, last, last_rounded_up }
     }
 
     /// Reads the inner clock, remembers what it said, and returns it.
     pub fn refresh(&self) -> u64 {
         let now = self.inner.now();
         self.last.store(now, Relaxed);
+        self.last_rounded_up.store(self.inner.now_rounded_up(), Relaxed);
         now
     }
 
@@ -182,5 +202,9 @@ impl<C: Clock> CoarseClock<C> {
 impl<C: Clock> Clock for CoarseClock<C> {
     fn now(&self) -> u64 {
         self.last.load(Relaxed)
+    }
+
+    fn now_rounded_up(&self) -> u64 {
+        self.last_rounded_up.load(Relaxed)
     }
 }

@@ -12,7 +12,7 @@
 //! | `Free`, `Done` | fill it and link it |
 //! | `Cancelled`, `start <= deadline` | fill it, → `Live`: adopted; lost to a visitor: it is `Free` now, link it |
 //! | `Cancelled`, `start > deadline` | → `Orphan`: its visitor frees it; pop another, a few times; lost: it is `Free` |
-//! | `Fired` | its payload is still on the way out: push it back, make another |
+//! | `Fired` | its payload is still on the way out: set it aside, pop another |
 //!
 //! *Why the start is checked before and not after*: nobody links a cancelled
 //! node again, and the last visitor that did wrote the start before the word
@@ -77,18 +77,20 @@ impl<T> Shard<T> {
 
     /// A node from the free list.
     fn reuse(&self, new: &mut New<T>) -> Option<Filled> {
-        for _ in 0..TRIES {
+        let mut busy = [0; TRIES];
+        let filled = (0..TRIES).find_map(|index| {
             let number = self.free.pop(&self.arena)?;
             match self.claim(number, new) {
-                Ok(filled) => return Some(filled),
-                Err(Refused::TooLate) => {}
+                Ok(filled) => Some(filled),
+                Err(Refused::TooLate) => None,
                 Err(Refused::Busy) => {
-                    self.free_node(number);
-                    return None;
+                    busy[index] = number;
+                    None
                 }
             }
-        }
-        None
+        });
+        busy.into_iter().filter(|&number| number != 0).for_each(|number| self.free_node(number));
+        filled
     }
 
     fn claim(&self, number: Number, new: &mut New<T>) -> Result<Filled, Refused> {
@@ -141,7 +143,9 @@ impl<T> Shard<T> {
                 self.fill(number, new);
                 Some(Filled::Unlinked(number))
             }
-            Err(Exhausted) => self.look(now, self.pieces(), new),
+            // Every node has a handle: there is nothing to be found.
+            Err(Exhausted) if self.handles() >= self.arena.made().into() => None,
+            Err(Exhausted) => self.look(now, 2 * self.pieces(), new),
         }
     }
 

@@ -18,8 +18,9 @@
 //! returned: its bit is set and the hint is low enough by then.
 //!
 //! *The hint* is raised at the end to the least start that the scan has seen
-//! or linked, if nobody else lowered it since the scan began. The scan's own
-//! lowerings are followed; those of others mean that it may have missed one.
+//! or linked, if nobody else lowered it since the scan began and nobody else
+//! had nodes in hand. The scan's own lowerings are followed; those of others
+//! mean that it may have missed one.
 //!
 //! *Progress*: lock-free, in O(levels + occupied slots + nodes visited),
 //! whatever the distance between two calls.
@@ -63,11 +64,11 @@ impl<T> Shard<T> {
     /// `budget` nodes at most, and leaves there what it did not use; 0 left
     /// means that there may be more.
     pub(super) fn advance(&self, now: u64, budget: &mut usize, f: &mut impl FnMut(T)) -> usize {
-        let hint = self.hint.load();
-        if hint.tick() > now {
+        if self.hint.load().tick() > now {
             return 0;
         }
-        let mut scan = Scan { hint: Some(hint), next: NO_TICK, fired: 0 };
+        let hands = self.hands();
+        let mut scan = Scan { hint: hands.alone_since, next: NO_TICK, fired: 0 };
         let occupied = self.occupied.each_ref().map(|level| level.load(Acquire));
         for (level, mut bits) in occupied.into_iter().enumerate().take(LEVELS) {
             while bits != 0 {

@@ -21,7 +21,9 @@ use std::fmt;
 use std::ptr::{self, NonNull};
 
 use super::node::{NUMBER_BITS, Node, Number};
-use crate::sync::atomic::{AtomicPtr, AtomicU32, Ordering::*, load_pointer};
+use crate::sync::atomic::{
+    AtomicPtr, AtomicU32, AtomicU64, Ordering::*, load_pointer, load_settled,
+};
 use crate::sync::heap;
 
 /// Nodes of the first chunk; each further one has as many as all before it.
@@ -38,7 +40,10 @@ pub(super) const MOST: u32 = (1 << NUMBER_BITS) - FIRST;
 pub(super) struct Arena<T> {
     chunks: [AtomicPtr<Node<T>>; CHUNKS],
     made: AtomicU32,
-    most: u32,
+    /// Never changed. Atomic, because a handle that has let go of the shard has
+    /// the arena borrowed still when another one frees it, and of what is
+    /// borrowed only atomics may go.
+    most: AtomicU64,
 }
 
 /// No further node: the arena is as large as it may be, or memory is short.
@@ -60,7 +65,8 @@ fn len_of(chunk: usize) -> usize {
 impl<T> Arena<T> {
     pub(super) fn new(most: u32) -> Self {
         let chunks = [(); CHUNKS].map(|()| AtomicPtr::new(ptr::null_mut()));
-        Self { chunks, made: AtomicU32::new(0), most: most.min(MOST) }
+        let most = AtomicU64::new(most.min(MOST).into());
+        Self { chunks, made: AtomicU32::new(0), most }
     }
 
     /// The node of this number.
@@ -88,7 +94,7 @@ impl<T> Arena<T> {
     pub(super) fn make(&self) -> Result<Number, Exhausted> {
         let mut made = self.made.load(Relaxed);
         loop {
-            if made >= self.most {
+            if u64::from(made) >= load_settled(&self.most) {
                 return Err(Exhausted);
             }
             self.provide(locate(made + 1).0)?;

@@ -112,14 +112,15 @@ impl FreeList {
         }
     }
 
-    /// How many nodes are on the list.
-    pub(super) fn depth<T>(&self, arena: &Arena<T>) -> u64 {
+    /// How many nodes are on the list, and what `read` says at that time.
+    pub(super) fn depth_and<T, R>(&self, arena: &Arena<T>, read: impl Fn() -> R) -> (u64, R) {
         let mut seen = Head(self.head.load(Acquire));
         loop {
             let depth = self.depth_below(arena, seen);
+            let value = read();
             let now = Head(self.head.load(Acquire));
             if now == seen {
-                return depth;
+                return (depth, value);
             }
             seen = now;
         }

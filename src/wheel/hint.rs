@@ -16,13 +16,14 @@
 //! even when it is low enough already: the version tells a driver, who raises
 //! the hint to the least start that it has seen, that it may have missed one.
 //! A driver that lost leaves the hint low, which costs another scan and loses
-//! nothing. Who joins a chain lowers nothing: the one who began it does.
+//! nothing. Who joins a chain lowers nothing: the one who began it does. Who
+//! takes nodes out of slots changes the version before.
 //!
 //! *Linearization points*: lower, raise → their CAS.
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
-//! | lower's CAS | `Release` | a scan's load | a scan does not see the slot's bit, and raises the hint over it | `what_is_inserted_fires_once` |
+//! | lower's CAS | `AcqRel` | a scan's load, others' lowerings | a scan does not see the slot's bit, and raises the hint over it | `what_is_inserted_fires_once` |
 //! | a scan's load | `Acquire` | lower | the same, from the other side | `what_is_inserted_fires_once` |
 //! | raise's CAS | `Release` | a scan's load | the next scan does not see what this one re-linked | |
 //!
@@ -69,7 +70,7 @@ impl Hint {
         let mut seen = Seen(self.word.load(Relaxed));
         loop {
             let next = seen.changed_to(seen.tick().min(start));
-            match self.word.compare_exchange_weak(seen.0, next.0, Release, Relaxed) {
+            match self.word.compare_exchange_weak(seen.0, next.0, AcqRel, Relaxed) {
                 Ok(_) => return (seen, next),
                 Err(now) => seen = Seen(now),
             }

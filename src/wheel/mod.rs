@@ -57,8 +57,8 @@ pub use timer::{Hold, Timer};
 /// [`advance`](Self::advance) that is told a time at or past it; a timer that
 /// was touched, held or cancelled before that does not fire.
 ///
-/// Times are whole ticks of a [`Clock`]; a duration is rounded up to ticks and
-/// the present down, so that neither makes a timer early. Nothing runs in the
+/// Times are whole ticks of a [`Clock`]; a duration is rounded up to ticks, and
+/// so is the present where a wait begins, so that neither makes a timer early. Nothing runs in the
 /// background: whoever calls `advance` drives the wheel, on any thread, several
 /// at once if need be. [`next_deadline`](Self::next_deadline) says how long
 /// they may sleep.
@@ -77,14 +77,15 @@ pub use timer::{Hold, Timer};
 /// never given back before the wheel is dropped. Each thread works on one of a
 /// few shards; a shard never makes more than twice as many nodes as it had
 /// timers at once, and 1,024, whatever comes and goes, and with equal idle
-/// times no more than it had timers, and one for each thread. (A thread that
+/// times no more than it had timers, and a few for each thread. (A thread that
 /// is descheduled with nodes in its hand may let others exceed that for as
 /// long.) The payload of a cancelled timer leaves at once.
 ///
 /// # Memory ordering
 ///
-/// What a thread did before it inserted, touched, or released a hold of a
-/// timer happens before what the callback does with its payload.
+/// What a thread did before it inserted a timer, moved its deadline by a touch,
+/// or released a hold of it happens before what the callback does with its
+/// payload.
 ///
 /// # Example
 ///
@@ -115,6 +116,7 @@ pub use timer::{Hold, Timer};
 pub struct TimerWheel<T, C = SystemClock> {
     shards: Box<[NonNull<Shared<T, C>>]>,
     clock: Arc<C>,
+    most_timers: usize,
     /// The shard that the next bounded advance begins with.
     turn: AtomicUsize,
 }
@@ -139,7 +141,8 @@ pub struct Advanced {
 
 impl<T, C> TimerWheel<T, C> {
     /// The last tick that a deadline can have; later ones are taken as this.
-    /// At a millisecond a tick, 557 years.
+    /// At a millisecond a tick, 557 years. Once a clock is past it every timer
+    /// is due.
     pub const MAX_TICK: u64 = level::MAX_TICK;
 
     /// Timers fired by none and cancelled by none, exact while nobody else
@@ -169,9 +172,10 @@ impl<T, C> TimerWheel<T, C> {
         self.shards.len()
     }
 
-    /// A tick before which no timer is due, or `None` if there is none. It may
-    /// lie well before the first deadline, and comes nearer with each advance
-    /// that is told it.
+    /// A tick before which no timer is due whose insert has returned, nor any
+    /// insert that it overlapped; `None` if there is none. It may lie well
+    /// before the first deadline, and comes nearer with each advance that is
+    /// told it.
     pub fn next_deadline(&self) -> Option<u64> {
         let next = self.each_shard().map(|shard| shard.hint.load().tick()).min();
         next.filter(|&tick| tick <= level::MAX_TICK)
@@ -276,7 +280,7 @@ impl<T, C: Clock> TimerWheel<T, C> {
     pub fn new(clock: C) -> Self {
         let clock = Arc::new(clock);
         let shards = Self::make_shards(&clock, default_shards(), arena::MOST);
-        Self { shards, clock, turn: AtomicUsize::new(0) }
+        Self { shards, clock, most_timers: usize::MAX, turn: AtomicUsize::new(0) }
     }
 
     /// With so many shards instead, rounded up to a power of two. More than
@@ -287,26 +291,27 @@ impl<T, C: Clock> TimerWheel<T, C> {
     /// If `shards` is 0 or over 64, or the wheel has been used.
     pub fn with_shards(self, shards: usize) -> Self {
         assert!((1..=64).contains(&shards), "{shards} shards asked for; 1 to 64 are possible");
-        self.rebuilt(shards.next_power_of_two(), arena::MOST)
+        self.rebuilt(shards.next_power_of_two())
     }
 
     /// Refuses timers beyond `most`, of which each shard has its share, rounded
-    /// up; without this, beyond 67,108,800 a shard. To be called after
-    /// [`with_shards`](Self::with_shards).
+    /// up; without this, beyond 67,108,800 a shard. A timer counts until its
+    /// handle is dropped.
     ///
     /// # Panics
     ///
     /// If `most` is 0, or the wheel has been used.
-    pub fn with_max_timers(self, most: usize) -> Self {
+    pub fn with_max_timers(mut self, most: usize) -> Self {
         assert!(most > 0, "a wheel for 0 timers asked for; the least is 1");
+        self.most_timers = most;
         let shards = self.shards.len();
-        let share = u32::try_from(most.div_ceil(shards)).unwrap_or(u32::MAX);
-        self.rebuilt(shards, share)
+        self.rebuilt(shards)
     }
 
-    fn rebuilt(mut self, shards: usize, most: u32) -> Self {
+    fn rebuilt(mut self, shards: usize) -> Self {
         assert!(self.nodes() == 0, "the wheel has been used");
-        let fresh = Self::make_shards(&self.clock, shards, most);
+        let share = u32::try_from(self.most_timers.div_ceil(shards)).unwrap_or(u32::MAX);
+        let fresh = Self::make_shards(&self.clock, shards, share);
         self.close_shards().expect("there was no payload to drop");
         self.shards = fresh;
         self
@@ -318,9 +323,10 @@ impl<T, C: Clock> TimerWheel<T, C> {
     /// # Errors
     ///
     /// [`WheelFull`], which gives the payload back: there are as many timers
-    /// as this thread's shard may hold, or memory is short.
+    /// as this thread's shard may hold, or other threads have its last unused
+    /// nodes in hand, or memory is short.
     pub fn insert(&self, idle: u64, payload: T) -> Result<Timer<T, C>, WheelFull<T>> {
-        self.insert_at(self.clock.now(), idle, payload)
+        self.insert_at(self.clock.now_rounded_up(), idle, payload)
     }
 }
 

@@ -66,17 +66,19 @@ impl<T> Node<T> {
         self.idle_or_depth.load(Relaxed)
     }
 
+    /// Released, as the depth is: who reads it for a depth then sees that the
+    /// list has changed.
     pub(super) fn set_idle(&self, ticks: u64) {
-        self.idle_or_depth.store(ticks, Relaxed);
+        self.idle_or_depth.store(ticks, Release);
     }
 
     /// How many nodes the free list had when this one was its top.
     pub(super) fn depth(&self) -> u64 {
-        self.idle_or_depth.load(Relaxed)
+        self.idle_or_depth.load(Acquire)
     }
 
     pub(super) fn set_depth(&self, nodes: u64) {
-        self.idle_or_depth.store(nodes, Relaxed);
+        self.idle_or_depth.store(nodes, Release);
     }
 
     /// # Safety

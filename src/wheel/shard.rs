@@ -10,7 +10,9 @@
 //! the hint is lowered, and loaded with `Acquire` after the hint, so a scan
 //! that reads a hint sees the bits and chains that lowered it
 //! (`what_is_inserted_fires_once`). Who clears a bit looks at the
-//! slot again afterwards (`a_cleared_bit_hides_no_timer`).
+//! slot again afterwards (`a_cleared_bit_hides_no_timer`). Who takes nodes says
+//! so before, by `hands` and the hint's version, so that the hint stays a lower
+//! bound of what is in a hand, too (`a_driver_waits_for_what_another_has_in_hand`).
 //!
 //! *Who frees it*: a shard outlives the wheel while timers of it live. The
 //! wheel's drop empties the slots and closes the free list; whoever brings the
@@ -27,7 +29,7 @@ use crossbeam_utils::CachePadded;
 use super::arena::Arena;
 use super::free_list::FreeList;
 use super::hint::{Hint, Seen};
-use super::level::{LEVELS, Place, SLOTS};
+use super::level::{LEVELS, NO_TICK, Place, SLOTS};
 use super::node::{Node, Number};
 use super::slot::{Chain, Landing, Slot};
 use super::word::{State, Word};
@@ -48,6 +50,23 @@ pub(super) struct Shard<T> {
     pub(super) peak: AtomicU64,
     /// The slot that sweepers are at.
     pub(super) cursor: AtomicUsize,
+    /// Drivers and sweepers that may have nodes in hand.
+    hands: AtomicU64,
+}
+
+/// The right to take nodes into one's hand, until it is dropped. While there
+/// is another one no driver raises the hint: it cannot know where the nodes in
+/// the other's hand will go.
+pub(super) struct Hands<'a, T> {
+    shard: &'a Shard<T>,
+    /// The hint's word, if this was the only one when that was read.
+    pub(super) alone_since: Option<Seen>,
+}
+
+impl<T> Drop for Hands<'_, T> {
+    fn drop(&mut self) {
+        self.shard.hands.fetch_sub(1, Release);
+    }
 }
 
 /// A node that was just linked: where its chain starts, and what became of the
@@ -70,7 +89,19 @@ impl<T> Shard<T> {
             spent: AtomicU64::new(0),
             peak: AtomicU64::new(0),
             cursor: AtomicUsize::new(0),
+            hands: AtomicU64::new(0),
         }
+    }
+
+    /// To be had before any node is taken, and kept until all are linked again
+    /// or gone.
+    pub(super) fn hands(&self) -> Hands<'_, T> {
+        self.hands.fetch_add(1, Relaxed);
+        // A driver that has read the hint before this fails to raise it; this
+        // one sees the hands of all who were here before it.
+        let (_, hint) = self.hint.lower(NO_TICK);
+        let alone_since = (self.hands.load(Acquire) == 1).then_some(hint);
+        Hands { shard: self, alone_since }
     }
 
     pub(super) fn slot(&self, place: Place) -> &Slot {
@@ -97,7 +128,7 @@ impl<T> Shard<T> {
             let slot = self.slot(place);
             let Landing { seen, start, is_first } = slot.landing(place, deadline);
             node.next.store(seen.head(), Relaxed);
-            node.start.store(start, Relaxed);
+            node.start.store(start, Release);
             if !confirm(node) {
                 return None;
             }
@@ -136,11 +167,10 @@ impl<T> Shard<T> {
 
     /// Nodes that have a handle.
     pub(super) fn handles(&self) -> u64 {
-        let unused = self.free.depth(&self.arena);
-        let orphans = self.orphans.load(Relaxed);
-        let handles = u64::from(self.arena.made()).wrapping_sub(unused).wrapping_sub(orphans);
-        // Gauges that are read one after another may be one ahead of another.
-        if handles > u64::MAX / 2 { 0 } else { handles }
+        let others = || (self.orphans.load(Acquire), u64::from(self.arena.made()));
+        let (unused, (orphans, made)) = self.free.depth_and(&self.arena, others);
+        // A thread between two steps may have counted one twice or not yet.
+        made.saturating_sub(unused).saturating_sub((orphans as i64).max(0) as u64)
     }
 
     /// Live timers.

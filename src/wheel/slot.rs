@@ -28,8 +28,9 @@
 //! |---|---|---|---|---|
 //! | push's CAS | `Release` | take | a visitor reads a link or a start that is not written yet | `what_is_inserted_fires_once` |
 //! | take's swap | `Acquire` | pushes | the same, from the other side | `a_chain_is_taken_with_what_is_in_it` |
-//! | filling the rest | `Release` | popping it | a chain is followed before it is there | `two_drivers_share_a_rest` |
-//! | loading and popping the rest | `Acquire` | filling it | the same, from the other side | `two_drivers_share_a_rest` |
+//! | filling the rest | `Release` | popping it | a chain is followed before it is there | `a_rest_hands_its_chain_over` |
+//! | loading and popping the rest | `Acquire` | filling it | the same, from the other side | `a_rest_hands_its_chain_over` |
+//! | take's swap, popping the rest | `Release` too | a driver's look at the slot | it sees the nodes gone and not that somebody has them in hand | |
 //! | push's load, a failed CAS | `Relaxed` | nothing | only the CAS decides | |
 //!
 //! *Progress*: lock-free. *Bounds*: the tag of the rest has 38 bits; head's
@@ -125,7 +126,7 @@ impl Slot {
         if self.head.load(Relaxed) == 0 {
             return None;
         }
-        let taken = Packed(self.head.swap(0, Acquire));
+        let taken = Packed(self.head.swap(0, AcqRel));
         (taken.node() != 0).then(|| (place.start(taken.upper()), taken.node()))
     }
 
@@ -151,7 +152,7 @@ impl Slot {
                 len += 1;
             }
             let next = Packed::new(next_tag(seen), beyond);
-            match self.rest.compare_exchange(seen.0, next.0, Acquire, Acquire) {
+            match self.rest.compare_exchange(seen.0, next.0, AcqRel, Acquire) {
                 Ok(_) => return Some(Chain { first: seen.node(), len }),
                 Err(now) => seen = Packed(now),
             }
@@ -172,7 +173,8 @@ impl Slot {
     fn start_of_rest<T>(&self, arena: &Arena<T>) -> Option<u64> {
         let mut seen = Packed(self.rest.load(Acquire));
         while seen.node() != 0 {
-            let start = arena.node(seen.node()).start.load(Relaxed);
+            // Acquired: if it is what a later owner wrote, the rest has changed.
+            let start = arena.node(seen.node()).start.load(Acquire);
             let now = Packed(self.rest.load(Acquire));
             if now == seen {
                 return Some(start);

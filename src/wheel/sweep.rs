@@ -68,6 +68,7 @@ impl<T> Shard<T> {
     /// Looks at a piece of some slot, and frees nodes that nobody needs. The
     /// next call goes on where this one ends.
     pub(super) fn sweep_piece(&self, now: u64) -> usize {
+        let _hands = self.hands();
         let at = self.cursor.load(Relaxed);
         // What is left of the slot that the sweep is at, but not its new chain.
         if let Some(freed) = self.sweep_hand(Place::at(at), now, true) {
@@ -80,7 +81,7 @@ impl<T> Shard<T> {
 
     /// Sweeps the whole shard once.
     pub(super) fn sweep(&self, now: u64) -> usize {
-        let mut freed = 0;
+        let (mut freed, _hands) = (0, self.hands());
         for place in (0..LEVELS * SLOTS).map(Place::at) {
             if self.occupied[place.level as usize].load(Acquire) >> place.position & 1 == 0 {
                 continue;

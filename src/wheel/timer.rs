@@ -195,7 +195,7 @@ impl<T, C: Clock> Timer<T, C> {
     ///
     /// [`Expired`] if the timer has fired, or its wheel was dropped.
     pub fn touch(&self) -> Result<(), Expired> {
-        self.touch_at(self.shared().clock.now())
+        self.touch_at(self.shared().clock.now_rounded_up())
     }
 }
 
@@ -227,7 +227,7 @@ impl<T, C: Clock> Hold<'_, T, C> {
 
 impl<T, C: Clock> Drop for Hold<'_, T, C> {
     fn drop(&mut self) {
-        self.timer.release(self.timer.shared().clock.now());
+        self.timer.release(self.timer.shared().clock.now_rounded_up());
     }
 }
 
