@@ -15,3 +15,4 @@ mod counts;
 mod counts_cache;
 mod counts_orderings;
 mod wheel;
+mod rate;

@@ -9,6 +9,9 @@
 //! [`Overrides`] says how many each of them may hold. [`TimerWheel`] answers
 //! "who has gone quiet": each of millions of timers fires once, never early,
 //! unless it is touched, held or cancelled before.
+//! [`Overrides`] says how many each of them may hold. [`SlidingWindow`] says
+//! how many may come in any span of time, and when to come back; an admission
+//! that fails later is undone as if it had never been.
 //!
 //! ```
 //! use headcount::{AdmissionCounter, AtCapacity, Limit};
@@ -31,6 +34,8 @@
 //! `loom-tests/admission.rs`, `counts/mod.rs`, `clock.rs`, `wheel/mod.rs`, then
 //! the pages under `docs`, which are compiled into this documentation as
 //! [`docs`].
+//! `loom-tests/admission.rs`, `counts/mod.rs`, `rate/mod.rs`, then the pages
+//! under `docs`, which are compiled into this documentation as [`docs`].
 
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 #![deny(missing_docs, missing_debug_implementations)]
@@ -46,6 +51,7 @@ mod admission;
 mod clock;
 mod counts;
 mod limit;
+mod rate;
 mod sync;
 mod wheel;
 
@@ -70,3 +76,4 @@ pub use counts::{
 };
 pub use limit::{Limit, LimitTooLarge};
 pub use wheel::{Advanced, Expired, Hold, HoldError, Timer, TimerWheel, WheelFull};
+pub use rate::{InvalidWindow, OwnedRateToken, RateLimited, RateToken, SlidingWindow};

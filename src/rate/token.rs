@@ -1,0 +1,79 @@
+//! Read after `mod.rs`. Tokens: the owners of reservations.
+//!
+//! *Invariant*: a reservation is rolled back at most once, by the drop of the
+//! one token that owns it, and never after its commit.
+//!
+//! *Progress*: everything wait-free. A drop never panics, blocks or calls user
+//! code.
+//!
+//! *Checked by*: the rollback models in `loom-tests/rate.rs`,
+//! `tests/rate_model.rs`.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::{SlidingWindow, Taken};
+
+/// What both kinds of token are: a cell, and whether it stays taken.
+struct Reservation<W: Deref<Target = SlidingWindow>> {
+    window: W,
+    taken: Taken,
+    fate: Fate,
+}
+
+enum Fate {
+    RollBack,
+    Stay,
+}
+
+impl<W: Deref<Target = SlidingWindow>> Drop for Reservation<W> {
+    fn drop(&mut self) {
+        if let Fate::RollBack = self.fate {
+            self.window.roll_back(&self.taken);
+        }
+    }
+}
+
+/// The methods that both kinds of token have.
+macro_rules! token {
+    ($name:ident, $window:ty $(, $lifetime:lifetime)?) => {
+        impl$(<$lifetime>)? $name$(<$lifetime>)? {
+            pub(super) fn holding(window: $window, taken: Taken) -> Self {
+                Self(Reservation { window, taken, fate: Fate::RollBack })
+            }
+
+            /// Makes the admission final: it stays in the window until it has
+            /// expired. (`mem::forget` does the same, less explicitly.)
+            pub fn commit(mut self) {
+                self.0.fate = Fate::Stay;
+            }
+        }
+
+        impl$(<$lifetime>)? fmt::Debug for $name$(<$lifetime>)? {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+/// A place in a [`SlidingWindow`], not yet final: dropping it gives the place
+/// back, on every path, an unwinding one included, and
+/// [`commit`](Self::commit) keeps it taken.
+///
+/// A token that is dropped after its place has expired and was taken again
+/// gives back nothing: there is nothing left of it. Dropping it never panics,
+/// blocks or calls user code.
+#[must_use = "a token that is dropped at once admits nobody"]
+pub struct RateToken<'a>(Reservation<&'a SlidingWindow>);
+
+token!(RateToken, &'a SlidingWindow, 'a);
+
+/// A [`RateToken`] that keeps its window alive instead of borrowing it.
+///
+/// Comes from [`SlidingWindow::try_reserve_owned_at`].
+#[must_use = "a token that is dropped at once admits nobody"]
+pub struct OwnedRateToken(Reservation<Arc<SlidingWindow>>);
+
+token!(OwnedRateToken, Arc<SlidingWindow>);
