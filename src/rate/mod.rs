@@ -48,8 +48,9 @@
 //! another's admission, refusal, rollback or mark, and a mark is used by all.
 //!
 //! *Bounds*: 8 bytes for each cell and two cache lines, allocated once. A look
-//! at the cells starts where one was last taken or leaves first, so that it
-//! meets an expired one at once; it passes all of them when the window fills.
+//! at the cells starts behind the one last taken, at the one last given back or
+//! at the one that leaves first, so that it mostly meets an expired one at once;
+//! it passes all of them, twice, when the window fills.
 //! Marks are numbered: 2^63 of them. Full until 2^63 or later is not
 //! kept, so there each refusal looks for itself.
 //!
@@ -236,7 +237,7 @@ impl SlidingWindow {
                 let mark = self.search.marks.fetch_add(1, Relaxed);
                 _ = self.verdict.compare_exchange(seen.0, mark, Relaxed, Relaxed);
             } else if self.replace_mark(seen, first.stamp) {
-                self.search.start.store(first.index as u64, Relaxed);
+                self.begin_at(first.index);
                 return Err(RateLimited::until(first.stamp, now));
             }
         }
@@ -255,7 +256,7 @@ impl SlidingWindow {
                 match cell.compare_exchange_weak(before, stamp, Relaxed, Relaxed) {
                     Ok(_) => {
                         let next = if index + 1 < self.cells.len() { index + 1 } else { 0 };
-                        self.search.start.store(next as u64, Relaxed);
+                        self.begin_at(next);
                         return Ok(Taken { index, stamp, before });
                     }
                     Err(is) => before = is,
@@ -280,10 +281,15 @@ impl SlidingWindow {
     fn roll_back(&self, taken: &Taken) {
         let cell = &self.cells[taken.index];
         if cell.compare_exchange(taken.stamp, taken.before, Relaxed, Relaxed).is_ok() {
-            let known = self.verdict.swap(Verdict::UNKNOWN.0, Release);
-            if known != Verdict::UNKNOWN.0 {
-                self.search.start.store(taken.index as u64, Relaxed);
-            }
+            self.verdict.swap(Verdict::UNKNOWN.0, Release);
+            self.begin_at(taken.index);
+        }
+    }
+
+    /// Lets the next look at the cells begin with this one.
+    fn begin_at(&self, index: usize) {
+        if self.search.start.load(Relaxed) != index as u64 {
+            self.search.start.store(index as u64, Relaxed);
         }
     }
 
