@@ -154,21 +154,41 @@ fn refusals_late_in_time_are_justified_too() {
     });
 }
 
-/// There a refusal leaves its mark, and the next one uses it. Of two that look
-/// one after the other, the later may not miss what came back between them.
+/// Late in time a refusal leaves its mark, so that the next one looks only once.
+/// One of the two places is free at every instant, but who comes at 21 may look
+/// at each of them while it is the other: at the first before it is given back,
+/// at the second after somebody whose clock lags has taken it.
 #[test]
-fn late_refusal_is_no_older_than_the_last_rollback() {
-    linearizable(
-        1,
-        1 << 63,
+fn a_look_that_a_rollback_interrupts_refuses_nobody() {
+    const LATE: u64 = 1 << 63;
+    exact(
+        2,
+        |w| {
+            assert!(w.admit_at(LATE + 10));
+            assert!(w.admit_at(LATE + 5));
+        },
         [
             |w| {
-                let token = w.reserve(0, 1 << 63);
-                w.roll_back(0, token);
-                w.admit(2, 1 << 63);
+                let Ok(first) = w.window.try_reserve_at(LATE + 20) else { return };
+                if w.window.try_reserve_at(LATE + 14).is_err() {
+                    drop(first);
+                    w.admit_at(LATE + 16);
+                }
             },
-            |w| w.admit(1, 1 << 63),
+            |w| assert!(w.admit_at(LATE + 21), "there was room at every instant"),
         ],
+        nothing,
+    );
+}
+
+/// Where to begin is a hint: it may point behind the only free place.
+#[test]
+fn an_old_hint_hides_no_place() {
+    exact(
+        2,
+        |w| assert!(w.admit_at(0)),
+        [|w| _ = w.admit_at(4), |w| assert!(w.admit_at(10))],
+        nothing,
     );
 }
 
