@@ -32,10 +32,13 @@ mod sync {
 mod admission;
 #[path = "../../../src/limit.rs"]
 mod limit;
+#[path = "../../../src/rate/mod.rs"]
+mod rate;
 
 mod product {
     pub(crate) use crate::admission::*;
     pub(crate) use crate::limit::*;
+    pub(crate) use crate::rate::*;
 }
 
 mod support;
@@ -44,3 +47,5 @@ mod support;
 mod admission_models;
 #[path = "../../../loom-tests/linearize.rs"]
 mod linearize;
+#[path = "../../../loom-tests/rate.rs"]
+mod rate_models;
