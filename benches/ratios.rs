@@ -22,6 +22,7 @@ const USAGE: &str = "\
 usage: cargo bench --bench ratios -- PART... [OPTION]...
 
   PART           admission, counts, wheel, or all
+  PART           admission, counts, rate, or all
   --rounds N     rounds to take the median of, 1 to 1000 (default 15)
   --window-ms N  time per measurement, 1 to 10000 (default 30); a shorter one
                  than that leaves out what takes long anyway
@@ -49,6 +50,9 @@ struct Options {
 /// `None` where the usage was asked for.
 fn options() -> Result<Option<Options>, lexopt::Error> {
     let mut options = Options { parts: Vec::new(), rounds: 15, window: WINDOW, only: Vec::new() };
+    let available =
+        || vec![workloads::admission::part(), workloads::counts::part(), workloads::rate::part()];
+    let mut options = Options { parts: Vec::new(), rounds: 15, window: Duration::from_millis(30) };
     let within = |name: &str, value: u64, most: u64| match value {
         0 => Err(format!("--{name} must be from 1 to {most}")),
         value if value > most => Err(format!("--{name} must be from 1 to {most}")),

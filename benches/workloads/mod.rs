@@ -13,3 +13,4 @@ fn scatter(number: u64) -> u64 {
     let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     number ^ (number >> 31)
 }
+pub mod rate;
