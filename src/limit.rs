@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// The most that may be held at once. Every part of the crate that refuses
-/// takes its limit as one of these.
+/// The most that may be held at once. Every part of the crate that counts
+/// what is held takes its limit as one of these.
 ///
 /// `Limit::at_most(0)` admits nobody; it does not mean "default" or "no
 /// limit". Having no limit is said by name, [`Limit::UNLIMITED`], and what is

@@ -78,3 +78,19 @@
 //!
 //! *Limits by subject* are kept apart, in [`Overrides`](crate::Overrides): they
 //! are set by operators, rarely, and read on every admission.
+//!
+//! # The rate window
+//!
+//! One cell for each admission that a window has room for; each holds the tick
+//! at which its last admission leaves. To come in is to swap an expired stamp for
+//! a new one, so two admissions of one cell are a whole window apart, and no
+//! clock can put more into a window than there are cells.
+//!
+//! *Why not a queue?* Its oldest entry must leave first, so one that is rolled
+//! back in the middle stays unseen until its turn comes.
+//!
+//! *Why does a rollback restore the stamp before, not zero?* The cell's earlier
+//! admission may still be inside a window of a thread whose clock lags.
+//!
+//! *Why not GCRA?* It keeps one number, a rate and not a window: after a pause it
+//! lets up to twice as many into one window, and has nothing to give back.

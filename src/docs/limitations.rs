@@ -69,3 +69,23 @@
 //! - After many long timers were cancelled, inserts of short ones look for
 //!   unused nodes, a few dozen each, until the long ones are cleared away;
 //!   [`sweep`](crate::TimerWheel::sweep) does it at once.
+//! # The rate window
+//!
+//! - It takes 8 bytes for each admission that it has room for, at most 8 MiB,
+//!   and looks at all of them, twice, when it fills. Its size and its length
+//!   are fixed; a changed limit is a new window.
+//! - A refusal is one load only once somebody has seen that the window is full,
+//!   and only until tick 2^63; beyond, each refusal looks at every place.
+//! - Clocks that differ let nobody in too many, but a thread whose clock lags is
+//!   refused by what lies ahead of it, and a rollback of a place that was taken
+//!   again after it expired stays unseen by such a clock.
+//! - What a thread did before a rollback is not visible through the admission
+//!   that takes its place: order nothing by a rate limit.
+//! - `mem::forget` of a token commits it.
+//!
+//! *Slower than others:* with two threads that only admit, every admission moves
+//! the same few cache lines, and a parking_lot mutex around a queue, being
+//! unfair, does more of them. What is gained is that refusals, which are what a
+//! flood consists of, write nothing, that a rollback never waits, and that it is
+//! exact. governor's GCRA is no window: it lets up to twice as many into one,
+//! and cannot give back.

@@ -35,3 +35,12 @@
 //!
 //! Giving back is a `Release` subtraction; the one that reaches zero follows it
 //! with an `Acquire` fence, as a reference count does, before it frees.
+//!
+//! # Rate window
+//!
+//! A cell is its own whole state, so taking and giving back are `Relaxed`. Only
+//! "every cell is held" is about other memory: a rollback frees its cell and then
+//! clears the verdict with `Release`, and who is about to look at the cells reads
+//! the verdict with `Acquire`, so the look sees every cell whose rollback came
+//! before. The verdict changes by read-modify-writes alone, so a release is
+//! handed on through marks and verdicts of others.
