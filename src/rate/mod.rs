@@ -143,6 +143,7 @@ impl Verdict {
         self.0 & Self::MARK != 0
     }
 
+    #[inline]
     const fn check(self, now: u64) -> Result<(), RateLimited> {
         if self.is_mark() || self.0 <= now { Ok(()) } else { Err(RateLimited::until(self.0, now)) }
     }
@@ -199,6 +200,7 @@ impl SlidingWindow {
     ///
     /// [`RateLimited`] if at an instant of the call all places were taken. While
     /// they stay so, a refusal is one load and writes nothing.
+    #[inline]
     pub fn try_reserve_at(&self, now: u64) -> Result<RateToken<'_>, RateLimited> {
         self.reserve(now).map(|taken| RateToken::holding(self, taken))
     }
@@ -209,6 +211,7 @@ impl SlidingWindow {
     /// # Errors
     ///
     /// [`RateLimited`] if at an instant of the call all places were taken.
+    #[inline]
     pub fn try_reserve_owned_at(self: &Arc<Self>, now: u64) -> Result<OwnedRateToken, RateLimited> {
         self.reserve(now).map(|taken| OwnedRateToken::holding(Arc::clone(self), taken))
     }
@@ -220,15 +223,23 @@ impl SlidingWindow {
     /// # Errors
     ///
     /// [`RateLimited`] if at an instant of the call all places were taken.
+    #[inline]
     pub fn check_at(&self, now: u64) -> Result<(), RateLimited> {
-        Verdict(self.verdict.load(Relaxed)).check(now.min(LAST))
+        self.verdict().check(now.min(LAST))
     }
 
+    /// A refusal while the window is known to be full stays in the caller's
+    /// own code: it is what a flood consists of.
+    #[inline]
     fn reserve(&self, now: u64) -> Result<Taken, RateLimited> {
         let now = now.min(LAST);
+        let seen = self.verdict();
+        seen.check(now)?;
+        self.look(seen, now)
+    }
+
+    fn look(&self, mut seen: Verdict, now: u64) -> Result<Taken, RateLimited> {
         loop {
-            let seen = Verdict(self.verdict.load(Acquire));
-            seen.check(now)?;
             let first = match self.take_expired(now) {
                 Ok(taken) => return Ok(taken),
                 Err(first) => first,
@@ -240,11 +251,19 @@ impl SlidingWindow {
                 self.begin_at(first.index);
                 return Err(RateLimited::until(first.stamp, now));
             }
+            seen = self.verdict();
+            seen.check(now)?;
         }
+    }
+
+    #[inline]
+    fn verdict(&self) -> Verdict {
+        Verdict(self.verdict.load(Acquire))
     }
 
     /// Takes any cell that has expired at `now`; if none has, the one that
     /// does so first, of what was read one after the other.
+    #[inline]
     fn take_expired(&self, now: u64) -> Result<Taken, First> {
         let stamp = now.saturating_add(self.window);
         let start = self.search.start.load(Relaxed) as usize;
@@ -278,6 +297,7 @@ impl SlidingWindow {
 
     /// Undoes a reservation. Only a token's drop calls this. A cell that was
     /// taken again after this reservation expired is not this one's any more.
+    #[inline]
     fn roll_back(&self, taken: &Taken) {
         let cell = &self.cells[taken.index];
         if cell.compare_exchange(taken.stamp, taken.before, Relaxed, Relaxed).is_ok() {
@@ -287,6 +307,7 @@ impl SlidingWindow {
     }
 
     /// Lets the next look at the cells begin with this one.
+    #[inline]
     fn begin_at(&self, index: usize) {
         if self.search.start.load(Relaxed) != index as u64 {
             self.search.start.store(index as u64, Relaxed);

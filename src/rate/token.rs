@@ -28,6 +28,7 @@ enum Fate {
 }
 
 impl<W: Deref<Target = SlidingWindow>> Drop for Reservation<W> {
+    #[inline]
     fn drop(&mut self) {
         if let Fate::RollBack = self.fate {
             self.window.roll_back(&self.taken);
@@ -39,12 +40,14 @@ impl<W: Deref<Target = SlidingWindow>> Drop for Reservation<W> {
 macro_rules! token {
     ($name:ident, $window:ty $(, $lifetime:lifetime)?) => {
         impl$(<$lifetime>)? $name$(<$lifetime>)? {
+            #[inline]
             pub(super) fn holding(window: $window, taken: Taken) -> Self {
                 Self(Reservation { window, taken, fate: Fate::RollBack })
             }
 
             /// Makes the admission final: it stays in the window until it has
             /// expired. (`mem::forget` does the same, less explicitly.)
+            #[inline]
             pub fn commit(mut self) {
                 self.0.fate = Fate::Stay;
             }
