@@ -21,8 +21,7 @@ use statrs::statistics::{Data, OrderStatistics};
 const USAGE: &str = "\
 usage: cargo bench --bench ratios -- PART... [OPTION]...
 
-  PART           admission, counts, wheel, or all
-  PART           admission, counts, rate, or all
+  PART           admission, counts, wheel, rate, or all
   --rounds N     rounds to take the median of, 1 to 1000 (default 15)
   --window-ms N  time per measurement, 1 to 10000 (default 30); a shorter one
                  than that leaves out what takes long anyway
@@ -32,10 +31,11 @@ usage: cargo bench --bench ratios -- PART... [OPTION]...
 /// What has a part's name, and makes the part.
 type Make = (&'static str, fn() -> Part);
 
-const PARTS: [Make; 3] = [
+const PARTS: [Make; 4] = [
     ("admission", workloads::admission::part),
     ("counts", workloads::counts::part),
     ("wheel", workloads::wheel::part),
+    ("rate", workloads::rate::part),
 ];
 
 const WINDOW: Duration = Duration::from_millis(30);
@@ -50,9 +50,6 @@ struct Options {
 /// `None` where the usage was asked for.
 fn options() -> Result<Option<Options>, lexopt::Error> {
     let mut options = Options { parts: Vec::new(), rounds: 15, window: WINDOW, only: Vec::new() };
-    let available =
-        || vec![workloads::admission::part(), workloads::counts::part(), workloads::rate::part()];
-    let mut options = Options { parts: Vec::new(), rounds: 15, window: Duration::from_millis(30) };
     let within = |name: &str, value: u64, most: u64| match value {
         0 => Err(format!("--{name} must be from 1 to {most}")),
         value if value > most => Err(format!("--{name} must be from 1 to {most}")),

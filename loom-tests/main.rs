@@ -14,5 +14,5 @@ mod admission_orderings;
 mod counts;
 mod counts_cache;
 mod counts_orderings;
-mod wheel;
 mod rate;
+mod wheel;

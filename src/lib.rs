@@ -8,8 +8,7 @@
 //! for each client, tenant or address, and forgets those that hold nothing;
 //! [`Overrides`] says how many each of them may hold. [`TimerWheel`] answers
 //! "who has gone quiet": each of millions of timers fires once, never early,
-//! unless it is touched, held or cancelled before.
-//! [`Overrides`] says how many each of them may hold. [`SlidingWindow`] says
+//! unless it is touched, held or cancelled before. [`SlidingWindow`] says
 //! how many may come in any span of time, and when to come back; an admission
 //! that fails later is undone as if it had never been.
 //!
@@ -31,11 +30,9 @@
 //! ```
 //!
 //! Read the source in this order: `admission/mod.rs`, its models in
-//! `loom-tests/admission.rs`, `counts/mod.rs`, `clock.rs`, `wheel/mod.rs`, then
-//! the pages under `docs`, which are compiled into this documentation as
-//! [`docs`].
-//! `loom-tests/admission.rs`, `counts/mod.rs`, `rate/mod.rs`, then the pages
-//! under `docs`, which are compiled into this documentation as [`docs`].
+//! `loom-tests/admission.rs`, `counts/mod.rs`, `clock.rs`, `wheel/mod.rs`,
+//! `rate/mod.rs`, then the pages under `docs`, which are compiled into this
+//! documentation as [`docs`].
 
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 #![deny(missing_docs, missing_debug_implementations)]
@@ -75,5 +72,5 @@ pub use counts::{
     SubjectTooLong,
 };
 pub use limit::{Limit, LimitTooLarge};
-pub use wheel::{Advanced, Expired, Hold, HoldError, Timer, TimerWheel, WheelFull};
 pub use rate::{InvalidWindow, OwnedRateToken, RateLimited, RateToken, SlidingWindow};
+pub use wheel::{Advanced, Expired, Hold, HoldError, Timer, TimerWheel, WheelFull};

@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod counts;
+pub mod rate;
 pub mod wheel;
 
 /// The mixer of splitmix64: numbers in order become numbers all over.
@@ -13,4 +14,3 @@ fn scatter(number: u64) -> u64 {
     let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     number ^ (number >> 31)
 }
-pub mod rate;

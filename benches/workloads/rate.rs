@@ -24,7 +24,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use headcount::{RateToken, SlidingWindow};
 
-use crate::common::{Case, Goal, OURS, Over, Part, Worker, Workload};
+use crate::common::{Case, Goal, Measure, OURS, Over, Part, Worker, Workload};
 
 const MOST: u32 = 100;
 const WINDOW: u64 = 60_000;
@@ -185,7 +185,8 @@ impl<L: Limiter> Workload for Storm<L> {
 fn storm<L: Limiter>(peer: &'static str, cases: &mut Vec<Case>) {
     for threads in [1, 2, 4] {
         let set_up = || Box::new(Storm(filled::<L>(MOST, 0))) as Box<dyn Workload>;
-        cases.push(Case { workload: "storm", peer, threads, set_up: Box::new(set_up) });
+        let measure = Measure::Window(Box::new(set_up));
+        cases.push(Case { workload: "storm", peer, threads, measure, takes_long: false });
     }
 }
 
@@ -193,7 +194,8 @@ fn cases<L: Limiter>(peer: &'static str, cases: &mut Vec<Case>) {
     storm::<L>(peer, cases);
     for threads in [1, 2, 4] {
         let mut case = |workload, set_up: fn() -> Box<dyn Workload>| {
-            cases.push(Case { workload, peer, threads, set_up: Box::new(set_up) });
+            let measure = Measure::Window(Box::new(set_up));
+            cases.push(Case { workload, peer, threads, measure, takes_long: false });
         };
         case("undone", || Box::new(Undone(filled::<L>(MOST / 2, 0))));
         case("admits", || {

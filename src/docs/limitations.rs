@@ -69,6 +69,7 @@
 //! - After many long timers were cancelled, inserts of short ones look for
 //!   unused nodes, a few dozen each, until the long ones are cleared away;
 //!   [`sweep`](crate::TimerWheel::sweep) does it at once.
+//!
 //! # The rate window
 //!
 //! - It takes 8 bytes for each admission that it has room for, at most 8 MiB,

@@ -23,9 +23,10 @@
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
-//! | lower's CAS | `AcqRel` | a scan's load, others' lowerings | a scan does not see the slot's bit, and raises the hint over it | `what_is_inserted_fires_once` |
-//! | a scan's load | `Acquire` | lower | the same, from the other side | `what_is_inserted_fires_once` |
-//! | raise's CAS | `Release` | a scan's load | the next scan does not see what this one re-linked | |
+//! | lower's CAS, releasing | `AcqRel` | the lowering with which a scan begins | a scan does not see the slot's bit, and raises the hint over it | `what_is_inserted_fires_once` |
+//! | lower's CAS, acquiring | `AcqRel` | others' lowerings | the same, from the other side | `what_is_inserted_fires_once` |
+//! | raise's CAS | `Release` | the same | the next scan does not see what this one linked again | |
+//! | the load | `Relaxed` | nothing | it says whether to scan; what led to it is acquired by the scan's lowering | |
 //!
 //! *Progress*: lock-free. *Bounds*: a scan during which the hint is lowered a
 //! multiple of 2^20 times and ends on the same tick would not notice.
@@ -62,7 +63,7 @@ impl Hint {
     }
 
     pub(super) fn load(&self) -> Seen {
-        Seen(self.word.load(Acquire))
+        Seen(self.word.load(Relaxed))
     }
 
     /// Not after `start` any more: what it was, and what it is.

@@ -7,8 +7,8 @@
 //! is still on its way to say so.
 //!
 //! *Memory orderings*: the bit is set with `Release` after the push and before
-//! the hint is lowered, and loaded with `Acquire` after the hint, so a scan
-//! that reads a hint sees the bits and chains that lowered it
+//! the hint is lowered, and loaded with `Acquire` after a scan has written to
+//! the hint, so a scan sees the bits and chains that lowered it before
 //! (`what_is_inserted_fires_once`). Who clears a bit looks at the
 //! slot again afterwards (`a_cleared_bit_hides_no_timer`). Who takes nodes says
 //! so before, by `hands` and the hint's version, so that the hint stays a lower
