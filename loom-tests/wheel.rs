@@ -478,25 +478,6 @@ fn an_orphan_is_freed_by_its_visitor() {
     });
 }
 
-/// A driver knows of the nodes in a rest by the rest alone: who filled it also
-/// inserted them, and the hint that both read is older.
-#[test]
-fn a_rest_hands_its_chain_over() {
-    model(|| {
-        let bench = Bench::new();
-        race([
-            bench.thread((), |b, ()| {
-                b.insert_kept(0, 1, 1);
-                b.insert_kept(0, 1, 2);
-                b.advance_some(1, 1);
-            }),
-            bench.thread((), |b, ()| b.advance(1)),
-        ]);
-        bench.advance(1);
-        bench.assert_fired(&[1, 2]);
-    });
-}
-
 #[test]
 fn a_sweep_loses_no_insert() {
     model(|| {

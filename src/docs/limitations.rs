@@ -64,6 +64,9 @@
 //! - A thread that is descheduled between taking a long chain and putting it
 //!   where others can share it, a few instructions, keeps its cancelled nodes
 //!   from being reused for as long, and its timers from firing.
+//! - Of two threads that take a long chain of one slot at the same moment, the
+//!   second finds no place to share its own and works it off alone, beyond the
+//!   bound of a bounded advance.
 //! - A shard holds at most 67,108,800 timers; a deadline lies at most 2^44 - 2
 //!   ticks after the clock's beginning.
 //! - After many long timers were cancelled, inserts of short ones look for

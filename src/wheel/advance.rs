@@ -10,7 +10,9 @@
 //! *In pieces*: a chain longer than `PIECE` goes into the slot's rest at once,
 //! where other drivers share it; what a driver has in its hand, and what a
 //! panic in the callback makes it link again, is at most a piece. A budget
-//! ends a scan between two nodes.
+//! ends a scan between two nodes. (Of two threads that take a long chain of
+//! one slot at the same moment, the second finds the rest filled and keeps its
+//! own.)
 //!
 //! *Linearization*: a timer fires at the CAS on its word (`visit.rs`). A timer
 //! is seen by every scan that begins after its insert, after the insert that

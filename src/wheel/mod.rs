@@ -175,7 +175,8 @@ impl<T, C> TimerWheel<T, C> {
     /// A tick before which no timer is due whose insert has returned, nor any
     /// insert that it overlapped; `None` if there is none. It may lie well
     /// before the first deadline, and comes nearer with each advance that is
-    /// told it.
+    /// told it. While others insert, it may stay in the past after an advance;
+    /// a driver waits for the next tick then.
     pub fn next_deadline(&self) -> Option<u64> {
         let next = self.each_shard().map(|shard| shard.hint.load().tick()).min();
         next.filter(|&tick| tick <= level::MAX_TICK)

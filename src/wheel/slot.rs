@@ -28,13 +28,15 @@
 //! |---|---|---|---|---|
 //! | push's CAS | `Release` | take | a visitor reads a link or a start that is not written yet | `what_is_inserted_fires_once` |
 //! | take's swap | `Acquire` | pushes | the same, from the other side | `a_chain_is_taken_with_what_is_in_it` |
-//! | filling the rest | `Release` | popping it | a chain is followed before it is there | `a_rest_hands_its_chain_over` |
-//! | loading and popping the rest | `Acquire` | filling it | the same, from the other side | `a_rest_hands_its_chain_over` |
+//! | filling the rest | `Release` | popping it | a chain is followed before it is there | none of bearable size |
+//! | loading and popping the rest | `Acquire` | filling it | the same, from the other side | none of bearable size |
 //! | take's swap, popping the rest | `Release` too | a driver's look at the slot | it sees the nodes gone and not that somebody has them in hand | |
 //! | push's load, a failed CAS | `Relaxed` | nothing | only the CAS decides | |
 //!
 //! *Progress*: lock-free. *Bounds*: the tag of the rest has 38 bits; head's
-//! word may recur harmlessly, since an equal head is the current head.
+//! word may recur harmlessly, since an equal head is the current head. That the
+//! rest needs its tag is argued, like the two orderings above: no model of
+//! bearable size shows it.
 
 use super::arena::Arena;
 use super::level::Place;
