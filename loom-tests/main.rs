@@ -14,5 +14,6 @@ mod admission_orderings;
 mod counts;
 mod counts_cache;
 mod counts_orderings;
+mod gate;
 mod rate;
 mod wheel;

@@ -10,7 +10,8 @@
 //! "who has gone quiet": each of millions of timers fires once, never early,
 //! unless it is touched, held or cancelled before. [`SlidingWindow`] says
 //! how many may come in any span of time, and when to come back; an admission
-//! that fails later is undone as if it had never been.
+//! that fails later is undone as if it had never been. [`Gate`] composes
+//! them all into the one decision and the one end that a session has.
 //!
 //! ```
 //! use headcount::{AdmissionCounter, AtCapacity, Limit};
@@ -31,8 +32,8 @@
 //!
 //! Read the source in this order: `admission/mod.rs`, its models in
 //! `loom-tests/admission.rs`, `counts/mod.rs`, `clock.rs`, `wheel/mod.rs`,
-//! `rate/mod.rs`, then the pages under `docs`, which are compiled into this
-//! documentation as [`docs`].
+//! `rate/mod.rs`, `gate/mod.rs`, then the pages under `docs`, which are compiled
+//! into this documentation as [`docs`].
 
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 #![deny(missing_docs, missing_debug_implementations)]
@@ -47,6 +48,7 @@ compile_error!(
 mod admission;
 mod clock;
 mod counts;
+mod gate;
 mod limit;
 mod rate;
 mod sync;
@@ -70,6 +72,10 @@ pub use counts::cache_model;
 pub use counts::{
     Overrides, OwnedSubjectPermit, SubjectAtLimit, SubjectCounts, SubjectError, SubjectPermit,
     SubjectTooLong,
+};
+pub use gate::{
+    Activity, Cause, CloseReason, Closed, Ended, EnterError, Gate, GateBuilder, GateError, Reaper,
+    Rejected, Reservation, Session, SessionHandle, Stats,
 };
 pub use limit::{Limit, LimitTooLarge};
 pub use rate::{InvalidWindow, OwnedRateToken, RateLimited, RateToken, SlidingWindow};

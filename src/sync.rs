@@ -9,11 +9,18 @@
 //! that does the worst its contract allows (`epoch.rs`), and the memory it
 //! releases goes to a quarantine (`heap.rs`).
 
+pub(crate) mod arc;
 pub(crate) mod atomic;
 pub(crate) mod cell;
 pub(crate) mod epoch;
 pub(crate) mod heap;
+pub(crate) mod tally;
 pub(crate) mod thread;
+
+#[cfg(feature = "loom")]
+pub(crate) use loom::sync::Mutex;
+#[cfg(not(feature = "loom"))]
+pub(crate) use std::sync::Mutex;
 
 /// Declares a constructor `const` wherever the constructors of the atomics
 /// are: everywhere but inside a model.

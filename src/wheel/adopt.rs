@@ -54,19 +54,26 @@ enum Refused {
 struct New<T> {
     payload: Option<T>,
     idle: u64,
-    deadline: u64,
+    word: Word,
 }
 
 impl<T> Shard<T> {
-    /// Inserts a timer, or gives the payload back if there is no node for it.
-    pub(super) fn insert(&self, now: u64, idle: u64, payload: T) -> Result<Number, T> {
+    /// Inserts a timer whose word is `first` of its deadline, or gives the
+    /// payload back if there is no node for it.
+    pub(super) fn insert(
+        &self,
+        now: u64,
+        idle: u64,
+        payload: T,
+        first: fn(u64) -> Word,
+    ) -> Result<Number, T> {
         let deadline = deadline_after(now, idle);
-        let mut new = New { payload: Some(payload), idle, deadline };
+        let mut new = New { payload: Some(payload), idle, word: first(deadline) };
         let filled = self.reuse(&mut new).or_else(|| self.make(now, &mut new));
-        match (filled, new.payload) {
+        match (filled, new.payload.take()) {
             (Some(Filled::Adopted(number)), _) => Ok(number),
             (Some(Filled::Unlinked(number)), _) => {
-                self.node(number).word.store(Word::live(deadline).0, Relaxed);
+                self.node(number).word.store(new.word.0, Relaxed);
                 let linked = self.link(number, deadline, now, |_| true);
                 debug_assert!(linked.is_some(), "nobody else knows the node");
                 Ok(number)
@@ -99,9 +106,9 @@ impl<T> Shard<T> {
         match word.state() {
             State::Free | State::Done => {}
             State::Fired => return Err(Refused::Busy),
-            State::Cancelled if node.start.load(Relaxed) <= new.deadline => {
+            State::Cancelled if node.start.load(Relaxed) <= new.word.deadline() => {
                 self.fill(number, new);
-                return Ok(match node.decide(word, Word::live(new.deadline)) {
+                return Ok(match node.decide(word, new.word) {
                     Ok(()) => Filled::Adopted(number),
                     Err(_freed) => Filled::Unlinked(number),
                 });

@@ -62,11 +62,17 @@ impl Scan {
 }
 
 impl<T> Shard<T> {
-    /// Fires what is due at `now` and returns how many that were. Looks at
+    /// Fires what is due at `now`, or all, and returns how many that were. Looks at
     /// `budget` nodes at most, and leaves there what it did not use; 0 left
     /// means that there may be more.
-    pub(super) fn advance(&self, now: u64, budget: &mut usize, f: &mut impl FnMut(T)) -> usize {
-        if self.hint.load().tick() > now {
+    pub(super) fn advance(
+        &self,
+        now: u64,
+        purpose: Purpose,
+        budget: &mut usize,
+        f: &mut impl FnMut(T),
+    ) -> usize {
+        if !purpose.visits(self.hint.load().tick(), now) {
             return 0;
         }
         let hands = self.hands();
@@ -77,7 +83,7 @@ impl<T> Shard<T> {
                 let position = bits.trailing_zeros() as usize;
                 bits &= bits - 1;
                 let place = Place { level: level as u32, position };
-                self.drain(place, now, budget, &mut scan, f);
+                self.drain(place, (now, purpose), budget, &mut scan, f);
                 if *budget == 0 {
                     return scan.fired;
                 }
@@ -96,12 +102,13 @@ impl<T> Shard<T> {
     fn drain(
         &self,
         place: Place,
-        now: u64,
+        (now, purpose): (u64, Purpose),
         budget: &mut usize,
         scan: &mut Scan,
         f: &mut impl FnMut(T),
     ) {
-        if self.slot(place).earliest(&self.arena, place).is_none_or(|start| start > now) {
+        let start = self.slot(place).earliest(&self.arena, place);
+        if start.is_none_or(|start| !purpose.visits(start, now)) {
             return;
         }
         let mut is_taken = false;
@@ -112,7 +119,7 @@ impl<T> Shard<T> {
             while *budget > 0 {
                 let Some(number) = hand.next() else { break };
                 *budget -= 1;
-                match self.visit(number, now, Purpose::Fire) {
+                match self.visit(number, now, purpose) {
                     Visited::Fired(payload) => {
                         scan.fired += 1;
                         f(payload);

@@ -52,6 +52,8 @@ use crate::sync::thread;
 pub use error::{Expired, HoldError, WheelFull};
 use shard::{Shard, Shared};
 pub use timer::{Hold, Timer};
+use visit::Purpose;
+use word::Word;
 
 /// Fires each timer once, never before its deadline, at the first
 /// [`advance`](Self::advance) that is told a time at or past it; a timer that
@@ -194,7 +196,16 @@ impl<T, C> TimerWheel<T, C> {
     /// lost; what else is due fires at the next advance.
     pub fn advance(&self, now: u64, mut f: impl FnMut(T)) -> usize {
         let mut no_bound = usize::MAX;
-        self.each_shard().map(|shard| shard.advance(now, &mut no_bound, &mut f)).sum()
+        let purpose = Purpose::Fire;
+        self.each_shard().map(|shard| shard.advance(now, purpose, &mut no_bound, &mut f)).sum()
+    }
+
+    /// [`advance`](Self::advance) that fires every timer, due or not, held or
+    /// not, that was inserted before the call.
+    pub(crate) fn fire_all(&self, now: u64, mut f: impl FnMut(T)) -> usize {
+        let mut no_bound = usize::MAX;
+        let purpose = Purpose::FireAll;
+        self.each_shard().map(|shard| shard.advance(now, purpose, &mut no_bound, &mut f)).sum()
     }
 
     /// [`advance`](Self::advance) that looks at no more than `most` timers, and
@@ -207,7 +218,7 @@ impl<T, C> TimerWheel<T, C> {
                 break;
             }
             let shard = self.shard(first.wrapping_add(index) % self.shards.len());
-            fired += shard.advance(now, &mut left, &mut f);
+            fired += shard.advance(now, Purpose::Fire, &mut left, &mut f);
         }
         Advanced { fired, is_complete: left > 0 }
     }
@@ -237,8 +248,29 @@ impl<T, C> TimerWheel<T, C> {
     ///
     /// [`WheelFull`] with the payload.
     pub fn insert_at(&self, now: u64, idle: u64, payload: T) -> Result<Timer<T, C>, WheelFull<T>> {
+        self.insert_as(now, idle, payload, Word::live)
+    }
+
+    /// [`insert_at`](Self::insert_at) of a timer that is held from the start,
+    /// until the caller [releases](Timer::release) it.
+    pub(crate) fn insert_held_at(
+        &self,
+        now: u64,
+        idle: u64,
+        payload: T,
+    ) -> Result<Timer<T, C>, WheelFull<T>> {
+        self.insert_as(now, idle, payload, Word::held)
+    }
+
+    fn insert_as(
+        &self,
+        now: u64,
+        idle: u64,
+        payload: T,
+        first: fn(u64) -> Word,
+    ) -> Result<Timer<T, C>, WheelFull<T>> {
         let index = thread::number() % self.shards.len();
-        match self.shard(index).insert(now, idle, payload) {
+        match self.shard(index).insert(now, idle, payload, first) {
             // SAFETY: inserted just now, and nobody else has the number.
             #[allow(unsafe_code)]
             Ok(number) => Ok(unsafe { Timer::new(self.shards[index], number) }),

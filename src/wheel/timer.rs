@@ -125,6 +125,12 @@ impl<T, C> Timer<T, C> {
     where
         C: Clock,
     {
+        self.hold_owned().map(|()| Hold { timer: self })
+    }
+
+    /// [`hold`](Self::hold) for a guard that owns a share of the timer. Each
+    /// `Ok` is to be [released](Self::release) at most once.
+    pub(crate) fn hold_owned(&self) -> Result<(), HoldError> {
         let mut word = self.node().word();
         loop {
             if word.state() != State::Live {
@@ -132,18 +138,18 @@ impl<T, C> Timer<T, C> {
             }
             let held = word.held_once_more().ok_or(HoldError::TooMany)?;
             match self.node().decide(word, held) {
-                Ok(()) => return Ok(Hold { timer: self }),
+                Ok(()) => return Ok(()),
                 Err(other) => word = other,
             }
         }
     }
 
-    /// A hold is gone: the idle time starts again.
-    fn release(&self, now: u64) {
+    /// A hold is gone: the idle time starts again. Only for who has one.
+    pub(crate) fn release(&self, now: u64) {
         let node = self.node();
         let deadline = deadline_after(now, node.idle());
         let mut word = node.word();
-        // Only the wheel's drop ends a held timer.
+        // Only `fire_all` and the wheel's drop end a held timer.
         while word.state() == State::Live {
             let later = word.deadline().max(deadline);
             match node.decide(word, word.held_once_less().with_deadline(later)) {
@@ -151,6 +157,19 @@ impl<T, C> Timer<T, C> {
                 Err(other) => word = other,
             }
         }
+    }
+
+    /// Is the timer live? Asked by a write, so whoever fires it later sees what
+    /// the caller did before.
+    pub(crate) fn confirm(&self) -> bool {
+        let mut word = self.node().word();
+        while word.state() == State::Live {
+            match self.node().decide(word, word) {
+                Ok(()) => return true,
+                Err(other) => word = other,
+            }
+        }
+        false
     }
 
     /// Takes the timer out and gives its payload back, or `None` if it has

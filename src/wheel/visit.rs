@@ -37,8 +37,26 @@ use crate::sync::atomic::Ordering::*;
 pub(super) enum Purpose {
     /// Timers that are due.
     Fire,
+    /// Every timer, held ones too.
+    FireAll,
     /// Nodes of cancelled timers.
     Sweep,
+}
+
+impl Purpose {
+    /// Is a timer with this word fired?
+    fn fires(self, word: Word, now: u64) -> bool {
+        match self {
+            Self::Fire => is_due(word, now),
+            Self::FireAll => true,
+            Self::Sweep => false,
+        }
+    }
+
+    /// Is a slot of this start visited?
+    pub(super) fn visits(self, start: u64, now: u64) -> bool {
+        start <= now || self == Self::FireAll
+    }
 }
 
 pub(super) enum Visited<T> {
@@ -60,7 +78,7 @@ impl<T> Shard<T> {
         loop {
             let word = node.word();
             match word.state() {
-                State::Live if purpose == Purpose::Fire && is_due(word, now) => {
+                State::Live if purpose.fires(word, now) => {
                     if node.decide(word, word.with_state(State::Fired)).is_ok() {
                         self.spent.fetch_add(1, Relaxed);
                         // SAFETY: who makes a timer `Fired` owns its payload.

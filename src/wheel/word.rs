@@ -56,6 +56,11 @@ impl Word {
         Self((State::Live as u64) << STATE_SHIFT | deadline)
     }
 
+    /// A live timer that one holds.
+    pub(super) const fn held(deadline: u64) -> Self {
+        Self(Self::live(deadline).0 + ONE_HOLD)
+    }
+
     pub(super) fn state(self) -> State {
         match self.0 >> STATE_SHIFT {
             0 => State::Free,

@@ -1,0 +1,150 @@
+//! Read after `config.rs`. How a gate is made.
+
+use std::fmt;
+use std::hash::Hash;
+use std::time::Duration;
+
+use super::Gate;
+use super::config::{Config, GateError, Lockout};
+use crate::clock::{Clock, SystemClock};
+use crate::limit::Limit;
+
+/// Makes a [`Gate`], or says which setting is wrong and why.
+///
+/// Unless told otherwise: 100 sessions, 10 for each subject, no rate window,
+/// ended after 30 seconds if not established and after 5 minutes idle, however
+/// long they live.
+///
+/// Durations are rounded up to ticks.
+#[must_use = "a builder does nothing until `build`"]
+pub struct GateBuilder<K: 'static, T = (), C = SystemClock> {
+    config: Config,
+    overrides: Vec<(K, Limit)>,
+    clock: Box<dyn FnOnce(Duration) -> C>,
+    gate: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<K: 'static, T> GateBuilder<K, T> {
+    pub(super) fn new() -> Self {
+        Self::of(Config::default(), Vec::new(), Box::new(SystemClock::new))
+    }
+}
+
+impl<K: 'static, T, C> GateBuilder<K, T, C> {
+    fn of(
+        config: Config,
+        overrides: Vec<(K, Limit)>,
+        clock: Box<dyn FnOnce(Duration) -> C>,
+    ) -> Self {
+        Self { config, overrides, clock, gate: std::marker::PhantomData }
+    }
+
+    /// How many sessions there may be at once.
+    pub fn limit(mut self, limit: Limit) -> Self {
+        self.config.limit = limit;
+        self
+    }
+
+    /// How many sessions each subject may have that is no exception.
+    pub fn subject_limit(mut self, limit: Limit) -> Self {
+        self.config.subject_limit = limit;
+        self
+    }
+
+    /// How many sessions this subject may have; as often as there are
+    /// exceptions.
+    pub fn subject_override(mut self, subject: K, limit: Limit) -> Self {
+        self.overrides.push((subject, limit));
+        self
+    }
+
+    /// Refuses text and byte subjects of more than `bytes` bytes, instead of
+    /// more than 1,024.
+    pub fn max_subject_len(mut self, bytes: u32) -> Self {
+        self.config.max_subject_len = bytes;
+        self
+    }
+
+    /// Admits at most `most` sessions in any window of this length.
+    pub fn rate(mut self, most: u32, window: Duration) -> Self {
+        self.config.rate = Some((most, window));
+        self
+    }
+
+    /// Ends a session that is not established so long after its commit.
+    pub fn init_timeout(mut self, timeout: Duration) -> Self {
+        self.config.init_timeout = Some(timeout);
+        self
+    }
+
+    /// A session may stay pending for ever.
+    pub fn no_init_timeout(mut self) -> Self {
+        self.config.init_timeout = None;
+        self
+    }
+
+    /// Ends an established session that has had nothing in flight and was not
+    /// touched for so long. At most the maximum lifetime.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.config.idle_timeout = Some(timeout);
+        self
+    }
+
+    /// A session may be idle for ever.
+    pub fn no_idle_timeout(mut self) -> Self {
+        self.config.idle_timeout = None;
+        self
+    }
+
+    /// Ends a session so long after its commit, whatever is in flight.
+    pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.config.max_lifetime = Some(lifetime);
+        self
+    }
+
+    /// Allows what is an error otherwise: a limit of 0, and a limit whose
+    /// sessions nothing ends if nobody drops them. Such a gate may shut out
+    /// everybody for ever.
+    pub fn may_lock_out_for_ever(mut self) -> Self {
+        self.config.lockout = Lockout::Allowed;
+        self
+    }
+
+    /// How exact time is, instead of a millisecond.
+    pub fn tick(mut self, tick: Duration) -> Self {
+        self.config.tick = tick;
+        self
+    }
+
+    /// Takes the time from this clock, whose ticks are of the length given
+    /// by [`tick`](Self::tick).
+    pub fn clock<D: 'static>(self, clock: D) -> GateBuilder<K, T, D> {
+        GateBuilder::of(self.config, self.overrides, Box::new(move |_| clock))
+    }
+}
+
+impl<K, T, C> GateBuilder<K, T, C>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    C: Clock,
+{
+    /// The gate, open and empty.
+    ///
+    /// # Errors
+    ///
+    /// [`GateError`] names the setting: a duration or tick of zero, one that is
+    /// longer than a timer can wait, a limit or rate that admits nobody, or
+    /// timeouts that are off, so that sessions which nobody drops would fill
+    /// the limit for ever.
+    pub fn build(self) -> Result<Gate<K, T, C>, GateError> {
+        self.config.check_new()?;
+        let clock = (self.clock)(self.config.tick);
+        Ok(Gate::new(self.config, self.overrides, clock))
+    }
+}
+
+impl<K: 'static, T, C> fmt::Debug for GateBuilder<K, T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GateBuilder").field("config", &self.config).finish_non_exhaustive()
+    }
+}

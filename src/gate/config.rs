@@ -1,0 +1,148 @@
+//! Read after `rejected.rs`. What a gate is set to, and which settings are
+//! refused: those that cannot be meant, and those that can shut everybody out
+//! for ever.
+//!
+//! *Invariant*: the settings of a gate always pass `check`, at run time too:
+//! changes are made one at a time, under a lock that only they take.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::clock::SystemClock;
+use crate::limit::Limit;
+use crate::rate::SlidingWindow;
+use crate::wheel::TimerWheel;
+
+/// Ticks of a timeout that never comes.
+pub(super) const NEVER: u64 = u64::MAX;
+
+/// May everybody be shut out for ever?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lockout {
+    Refused,
+    Allowed,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Config {
+    pub(super) limit: Limit,
+    pub(super) subject_limit: Limit,
+    pub(super) max_subject_len: u32,
+    pub(super) rate: Option<(u32, Duration)>,
+    pub(super) init_timeout: Option<Duration>,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) max_lifetime: Option<Duration>,
+    pub(super) tick: Duration,
+    pub(super) lockout: Lockout,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            limit: Limit::at_most(100),
+            subject_limit: Limit::at_most(10),
+            max_subject_len: 1024,
+            rate: None,
+            init_timeout: Some(Duration::from_secs(30)),
+            idle_timeout: Some(Duration::from_secs(300)),
+            max_lifetime: None,
+            tick: Duration::from_millis(1),
+            lockout: Lockout::Refused,
+        }
+    }
+}
+
+impl Config {
+    /// What must hold before a gate is made.
+    pub(super) fn check_new(&self) -> Result<(), GateError> {
+        if self.tick.is_zero() {
+            return Err(GateError::new("tick", "is zero"));
+        }
+        if self.limit == Limit::at_most(0) && self.lockout == Lockout::Refused {
+            return Err(GateError::new("limit", "is 0, which admits nobody"));
+        }
+        match self.rate {
+            Some((0, _)) => Err(GateError::new("rate", "admits 0 in a window, so nobody")),
+            Some((most, _)) if most > SlidingWindow::MOST => {
+                Err(GateError::new("rate", "admits over 1048576 in a window"))
+            }
+            rate => {
+                self.check_duration("rate", rate.map(|(_, window)| window))?;
+                self.check()
+            }
+        }
+    }
+
+    /// What must hold always.
+    pub(super) fn check(&self) -> Result<(), GateError> {
+        self.check_duration("init_timeout", self.init_timeout)?;
+        self.check_duration("idle_timeout", self.idle_timeout)?;
+        self.check_duration("max_lifetime", self.max_lifetime)?;
+        let may_fill_for_ever = self.limit != Limit::UNLIMITED
+            && self.max_lifetime.is_none()
+            && self.lockout == Lockout::Refused;
+        if may_fill_for_ever && self.idle_timeout.is_none() {
+            let why = "is off, and so is max_lifetime: sessions that nobody drops would fill the \
+                       limit for ever";
+            return Err(GateError::new("idle_timeout", why));
+        }
+        if may_fill_for_ever && self.init_timeout.is_none() {
+            let why = "is off, and so is max_lifetime: sessions that are never established would \
+                       fill the limit for ever";
+            return Err(GateError::new("init_timeout", why));
+        }
+        Ok(())
+    }
+
+    fn check_duration(
+        &self,
+        field: &'static str,
+        duration: Option<Duration>,
+    ) -> Result<(), GateError> {
+        match duration {
+            Some(Duration::ZERO) => Err(GateError::new(field, "is zero")),
+            Some(_) if self.ticks(duration) > TimerWheel::<()>::MAX_TICK => {
+                Err(GateError::new(field, "is more ticks than a timer can wait"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A duration in ticks, rounded up; none is never.
+    pub(super) fn ticks(&self, duration: Option<Duration>) -> u64 {
+        duration.map_or(NEVER, |duration| SystemClock::new(self.tick).ticks(duration))
+    }
+}
+
+/// A gate cannot be set like this. Names the setting and what is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GateError {
+    field: &'static str,
+    reason: &'static str,
+}
+
+impl GateError {
+    const fn new(field: &'static str, reason: &'static str) -> Self {
+        Self { field, reason }
+    }
+
+    /// The setting, by the name of its method on
+    /// [`GateBuilder`](super::GateBuilder).
+    pub const fn field(&self) -> &'static str {
+        self.field
+    }
+
+    /// What is wrong with it.
+    pub const fn reason(&self) -> &'static str {
+        self.reason
+    }
+}
+
+impl fmt::Display for GateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` {}", self.field, self.reason)
+    }
+}
+
+impl std::error::Error for GateError {}

@@ -1,0 +1,158 @@
+//! Read after `config.rs`. What the sessions of a gate share with it, whatever
+//! their subjects are.
+
+use std::fmt;
+use std::sync::Arc as StdArc;
+use std::time::Duration;
+
+use super::config::{Config, NEVER};
+use super::reaper::Alarm;
+use super::record::Beat;
+use super::rejected::CloseReason;
+use super::stats::Tallies;
+use crate::admission::AdmissionCounter;
+use crate::clock::Clock;
+use crate::rate::SlidingWindow;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*, load_settled};
+use crate::wheel::TimerWheel;
+
+/// Told to who asks when to come back and no session will end by a timeout.
+const SOME_TIME: Duration = Duration::from_secs(1);
+
+pub(super) struct Core<T, C> {
+    pub(super) counter: StdArc<AdmissionCounter>,
+    pub(super) rate: Option<StdArc<SlidingWindow>>,
+    pub(super) wheel: TimerWheel<Beat<T, C>, C>,
+    pub(super) tallies: Tallies,
+    pub(super) timeouts: Timeouts,
+    pub(super) alarm: StdArc<Alarm>,
+    /// Only for changes; nothing on the way in or out takes it.
+    pub(super) config: Mutex<Config>,
+    tick: Duration,
+    /// 0, or 1 + the reason for which the gate was closed. Changes once.
+    closed: AtomicU32,
+}
+
+impl<T, C: Clock> Core<T, C> {
+    pub(super) fn new(config: Config, clock: C) -> Self {
+        let rate = config.rate.map(|(most, window)| {
+            let window = config.ticks(Some(window));
+            StdArc::new(SlidingWindow::new(most, window).expect("the configuration was checked"))
+        });
+        Self {
+            counter: StdArc::new(AdmissionCounter::new(config.limit)),
+            rate,
+            wheel: TimerWheel::new(clock),
+            tallies: Tallies::new(),
+            timeouts: Timeouts::of(&config),
+            alarm: StdArc::default(),
+            tick: config.tick,
+            config: Mutex::new(config),
+            closed: AtomicU32::new(0),
+        }
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.wheel.clock().now()
+    }
+
+    /// When to tell somebody to come back who found the gate full at `now`.
+    pub(super) fn retry_after(&self, now: u64) -> Duration {
+        match self.wheel.next_deadline() {
+            Some(next) if self.timeouts.any() => self.duration_of(next.saturating_sub(now).max(1)),
+            _ => SOME_TIME,
+        }
+    }
+
+    /// How long a driver may sleep at `now`. Never longer than the shortest
+    /// timeout, so that none that starts meanwhile ends before it wakes.
+    pub(super) fn may_sleep(&self, now: u64) -> Duration {
+        let next = self.wheel.next_deadline().unwrap_or(NEVER);
+        match self.closed() {
+            Some(_) if next < NEVER => Duration::ZERO,
+            _ => self.duration_of(next.saturating_sub(now).min(self.timeouts.shortest())),
+        }
+    }
+}
+
+impl<T, C> Core<T, C> {
+    pub(super) fn closed(&self) -> Option<CloseReason> {
+        match self.closed.load(Acquire) {
+            0 => None,
+            reason => Some(CloseReason::ALL[reason as usize - 1]),
+        }
+    }
+
+    /// Closes the gate, unless it was closed before.
+    pub(super) fn close(&self, reason: CloseReason) {
+        _ = self.closed.compare_exchange(0, 1 + reason as u32, AcqRel, Relaxed);
+    }
+
+    pub(super) fn duration_of(&self, ticks: u64) -> Duration {
+        let nanos = self.tick.as_nanos().saturating_mul(u128::from(ticks));
+        let seconds = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
+        Duration::new(seconds, (nanos % 1_000_000_000) as u32)
+    }
+}
+
+impl<T, C> fmt::Debug for Core<T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("counter", &self.counter).finish_non_exhaustive()
+    }
+}
+
+/// In ticks, as they are for the next admission. Each is a number of its own
+/// and publishes nothing, so every access is `Relaxed`.
+#[derive(Debug)]
+pub(super) struct Timeouts {
+    init: AtomicU64,
+    idle: AtomicU64,
+    life: AtomicU64,
+    /// The shortest that was ever in force.
+    shortest: AtomicU64,
+}
+
+impl Timeouts {
+    fn of(config: &Config) -> Self {
+        let zero = || AtomicU64::new(0);
+        let timeouts =
+            Self { init: zero(), idle: zero(), life: zero(), shortest: AtomicU64::new(NEVER) };
+        timeouts.set(config);
+        timeouts
+    }
+
+    /// To be called by one thread at a time.
+    pub(super) fn set(&self, config: &Config) {
+        let life = config.ticks(config.max_lifetime);
+        let idle = config.ticks(config.idle_timeout).min(life);
+        let init = config.ticks(config.init_timeout);
+        let shortest = load_settled(&self.shortest).min(life).min(idle).min(init);
+        // The shortest first: a driver is told before a timer is.
+        self.shortest.swap(shortest, Relaxed);
+        self.init.swap(init, Relaxed);
+        self.idle.swap(idle, Relaxed);
+        self.life.swap(life, Relaxed);
+    }
+
+    pub(super) fn init(&self) -> u64 {
+        load_settled(&self.init)
+    }
+
+    /// Never longer than the lifetime.
+    pub(super) fn idle(&self) -> u64 {
+        load_settled(&self.idle)
+    }
+
+    pub(super) fn life(&self) -> u64 {
+        load_settled(&self.life)
+    }
+
+    fn shortest(&self) -> u64 {
+        load_settled(&self.shortest)
+    }
+
+    fn any(&self) -> bool {
+        self.shortest() < NEVER
+    }
+}

@@ -1,0 +1,137 @@
+//! Read after `mod.rs`. A driver on a thread of its own.
+//!
+//! *How long it sleeps*: until the first timeout may end, and never longer than
+//! the shortest timeout there is. So a session that comes while it sleeps ends
+//! no earlier than it wakes, and nobody on the way in has to wake it. Who
+//! shortens a timeout or closes the gate does.
+//!
+//! *Progress*: the thread blocks on a lock that only changes of settings take.
+//!
+//! *Checked by*: `tests/gate_reaper.rs`.
+
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::Gate;
+use super::rejected::Ended;
+use crate::clock::Clock;
+
+/// Wakes drivers that sleep.
+#[derive(Debug, Default)]
+pub(super) struct Alarm {
+    /// How often it rang.
+    rings: Mutex<u64>,
+    changed: Condvar,
+}
+
+impl Alarm {
+    pub(super) fn ring(&self) {
+        *self.rings.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.changed.notify_all();
+    }
+
+    fn rings(&self) -> u64 {
+        *self.rings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sleeps until it rang more often than `heard`, at most so long.
+    fn sleep(&self, heard: u64, most: Duration) {
+        let rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.changed.wait_timeout_while(rings, most, |rings| *rings == heard));
+    }
+}
+
+/// What the thread and its handle share.
+#[derive(Debug, Default)]
+struct Shared {
+    is_stopped: AtomicBool,
+    panics: AtomicU64,
+}
+
+/// A thread that ends the sessions of a gate in time; dropping it stops it and
+/// waits for it.
+///
+/// Comes from [`Gate::reap`]. It keeps the gate alive.
+#[must_use = "dropping a reaper stops it"]
+pub struct Reaper {
+    shared: Arc<Shared>,
+    alarm: Arc<Alarm>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reaper {
+    /// How often the callback has panicked.
+    pub fn panics(&self) -> u64 {
+        self.shared.panics.load(Relaxed)
+    }
+
+    /// Makes the thread look at the clock now: for clocks that do not pass by
+    /// themselves.
+    pub fn wake(&self) {
+        self.alarm.ring();
+    }
+}
+
+impl Drop for Reaper {
+    fn drop(&mut self) {
+        self.shared.is_stopped.store(true, Relaxed);
+        self.alarm.ring();
+        if let Some(thread) = self.thread.take() {
+            // Dropped by its own callback it cannot wait for itself.
+            if thread.thread().id() != thread::current().id() {
+                _ = thread.join();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Reaper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reaper").field("panics", &self.panics()).finish_non_exhaustive()
+    }
+}
+
+impl<K, T, C> Gate<K, T, C>
+where
+    K: Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+    C: Clock + 'static,
+{
+    /// Starts a thread that [advances](Self::advance) the gate in time and
+    /// calls `f` with each session that has ended: there its owner is to be
+    /// dropped.
+    ///
+    /// If `f` panics, the panic is caught and counted, and the thread goes on
+    /// with the next session.
+    ///
+    /// # Errors
+    ///
+    /// Those of starting a thread.
+    pub fn reap(&self, mut f: impl FnMut(Ended<T>) + Send + 'static) -> io::Result<Reaper> {
+        let gate = self.clone();
+        let alarm = Arc::clone(&gate.core.alarm);
+        let shared = Arc::new(Shared::default());
+        let (rings, ours) = (Arc::clone(&alarm), Arc::clone(&shared));
+        let run = move || {
+            loop {
+                // Before all that a ring may be about.
+                let heard = rings.rings();
+                if ours.is_stopped.load(Relaxed) {
+                    break;
+                }
+                let now = gate.core.now();
+                match catch_unwind(AssertUnwindSafe(|| gate.advance(now, &mut f))) {
+                    Ok(_) => rings.sleep(heard, gate.core.may_sleep(now)),
+                    Err(_) => _ = ours.panics.fetch_add(1, Relaxed),
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("headcount-reaper".to_owned()).spawn(run)?;
+        Ok(Reaper { shared, alarm, thread: Some(thread) })
+    }
+}

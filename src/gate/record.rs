@@ -1,0 +1,276 @@
+//! Read after `core.rs`. One session, as all who have to do with it share it.
+//!
+//! *Timers*: the idle timer is there from the reservation to the end, without
+//! an idle timeout too: it is how the gate knows its sessions. It is held while
+//! the session is pending, and by each activity, so the idle time starts when
+//! the session is established and anew when the last activity ends. The others
+//! are held until the commit.
+//!
+//! *Who ends it*: whoever makes the CAS on the phase word. A timer that fires
+//! is decided before that, on its own word (`wheel/word.rs`): of an enter and
+//! the idle timeout exactly one wins there. Whoever finds the idle timer fired
+//! and the session still open does what its driver is about to do, and ends it
+//! as idle. So nobody is told of an end that then does not happen.
+//!
+//! *Who tells*: exactly one driver gets the payload of a fired timer, a `Beat`,
+//! and it tells of the end if that timer is the one for it, whoever made the
+//! CAS. Who ends a session by a call is told by that call.
+//!
+//! *The slot* goes back when the owner is dropped, not when the session ends:
+//! until then its resources are in use.
+//!
+//! | race | ruling |
+//! |---|---|
+//! | enter, the idle timer is due | the CAS on the timer's word: held, or fired |
+//! | enter has its hold, then the session is closed | the phase that enter loads after its hold: open, then the close comes later; or closing, then the hold is given up |
+//! | idle fires, meanwhile it is closed | the CAS on the phase; the loser of a fired timer tells nobody |
+//! | two timers fire | the same |
+//! | establish, the init timer fires | the same; only an established session gives up its first hold |
+//! | reserve, the gate is closed and its timers fire | `new` |
+//! | commit, the gate is closed and its timers fire | the same: it is committed, and told of; or it is not, and its commit says so |
+//! | the owner is dropped, a timer has fired | the same; if the owner is gone before the driver can look, there is nobody to tell |
+
+use std::fmt;
+
+use super::core::Core;
+use super::phase::{End, Phase, PhaseWord, Pulse, Teller};
+use super::rejected::{Cause, CloseReason, Closed, Ended, EnterError};
+use crate::admission::OwnedPermit;
+use crate::clock::Clock;
+use crate::sync::arc::{Arc, Weak};
+use crate::wheel::{HoldError, Timer, WheelFull};
+
+pub(super) struct Record<T, C> {
+    phase: PhaseWord,
+    /// Filled by the reservation, emptied by the owner's drop.
+    pub(super) slot: OwnedPermit,
+    /// `None` only in `new`.
+    timers: Option<Timers<T, C>>,
+    pub(super) tag: T,
+    pub(super) core: Arc<Core<T, C>>,
+}
+
+type SessionTimer<T, C> = Timer<Beat<T, C>, C>;
+
+struct Timers<T, C> {
+    idle: SessionTimer<T, C>,
+    init: Option<SessionTimer<T, C>>,
+    life: Option<SessionTimer<T, C>>,
+}
+
+/// How the session begins when it is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begins {
+    Pending,
+    Established,
+}
+
+impl<T, C: Clock> Timers<T, C> {
+    fn start(
+        core: &Core<T, C>,
+        now: u64,
+        begins: Begins,
+        record: &Weak<Record<T, C>>,
+    ) -> Result<Self, WheelFull<Beat<T, C>>> {
+        let start = |pulse, ticks| {
+            let beat = Beat { record: record.clone(), pulse };
+            core.wheel.insert_held_at(now, ticks, beat)
+        };
+        let init = if begins == Begins::Pending { core.timeouts.init() } else { super::NEVER };
+        let unless_never =
+            |pulse, ticks| (ticks != super::NEVER).then(|| start(pulse, ticks)).transpose();
+        Ok(Self {
+            idle: start(Pulse::Idle, core.timeouts.idle())?,
+            init: unless_never(Pulse::Init, init)?,
+            life: unless_never(Pulse::Life, core.timeouts.life())?,
+        })
+    }
+}
+
+impl<T, C: Clock> Record<T, C> {
+    /// A session without a slot that no timer ends before it is committed.
+    ///
+    /// Only the close of the gate fires a timer that is held. If it does while
+    /// the record is made, its driver finds no record yet: that is looked for
+    /// here, by a write to the timer's word, so that of the two one sees the
+    /// other.
+    pub(super) fn new(
+        core: &Arc<Core<T, C>>,
+        tag: T,
+        now: u64,
+        begins: Begins,
+    ) -> Result<Arc<Self>, Cause> {
+        let record = Arc::new_cyclic(|record| Self {
+            phase: PhaseWord::reserved(),
+            slot: OwnedPermit::empty(core.counter.clone()),
+            timers: Timers::start(core, now, begins, record).ok(),
+            tag,
+            core: Arc::clone(core),
+        });
+        match &record.timers {
+            None => Err(Cause::OutOfTimers),
+            Some(timers) if !timers.idle.confirm() => Err(Cause::ShutDown),
+            Some(_) => Ok(record),
+        }
+    }
+
+    fn timers(&self) -> &Timers<T, C> {
+        self.timers.as_ref().expect("nobody is given a record without timers")
+    }
+
+    /// The reservation becomes a session and its timeouts start, unless its
+    /// gate was closed.
+    pub(super) fn commit(&self, now: u64, begins: Begins) -> Result<(), Closed> {
+        let phase = match begins {
+            Begins::Pending => Phase::Pending,
+            Begins::Established => Phase::Established,
+        };
+        let closed = |reason| Err(Closed::new(reason));
+        if let Some(reason) = self.core.closed() {
+            return closed(reason);
+        }
+        match self.phase.change(Phase::Reserved, phase) {
+            Err(Phase::Closing(end)) => return closed(end.reason),
+            outcome => debug_assert!(outcome.is_ok(), "it is committed once"),
+        }
+        self.core.tallies.admitted();
+        let Timers { idle, init, life } = self.timers();
+        let idle = (begins == Begins::Established).then_some(idle);
+        idle.into_iter().chain(init).chain(life).for_each(|timer| timer.release(now));
+        Ok(())
+    }
+
+    /// Pending no longer: the idle time starts. Nothing if it was so before.
+    pub(super) fn establish(&self, now: u64) -> Result<(), Closed> {
+        self.check()?;
+        match self.phase.change(Phase::Pending, Phase::Established) {
+            Ok(()) => {
+                self.timers().idle.release(now);
+                Ok(())
+            }
+            Err(Phase::Closing(end)) => Err(Closed::new(end.reason)),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Begins an activity; each `Ok` is ended by one `leave`.
+    pub(super) fn enter(&self) -> Result<(), EnterError> {
+        match self.timers().idle.hold_owned() {
+            Ok(()) => {}
+            Err(HoldError::TooMany) => return Err(EnterError::TooMany),
+            Err(_expired) => return Err(self.end_expired().into()),
+        }
+        self.check().map_err(|closed| {
+            self.leave();
+            EnterError::from(closed)
+        })
+    }
+
+    pub(super) fn leave(&self) {
+        self.timers().idle.release(self.core.now());
+    }
+
+    pub(super) fn touch(&self) -> Result<(), Closed> {
+        match self.timers().idle.touch_at(self.core.now()) {
+            Ok(()) => self.check(),
+            Err(_expired) => Err(self.end_expired()),
+        }
+    }
+
+    /// Has the session ended? If its gate was closed, it ends here.
+    pub(super) fn check(&self) -> Result<(), Closed> {
+        match (self.phase.load(), self.core.closed()) {
+            (Phase::Closing(end), _) => Err(Closed::new(end.reason)),
+            (_, Some(reason)) => {
+                let told = self.end(End { reason, teller: Teller::Driver(Pulse::Idle) });
+                Err(Closed::new(told.map_or_else(|end| end.reason, |()| reason)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The idle timer has fired, so the session ends, if it had not before.
+    fn end_expired(&self) -> Closed {
+        let end = self.idle_end();
+        Closed::new(self.end(end).map_or_else(|before| before.reason, |()| end.reason))
+    }
+
+    /// What it means that the idle timer has fired.
+    fn idle_end(&self) -> End {
+        let reason = self.core.closed().unwrap_or(CloseReason::Idle);
+        End { reason, teller: Teller::Driver(Pulse::Idle) }
+    }
+}
+
+impl<T, C> Record<T, C> {
+    /// Ends the session, or tells how it had ended before.
+    pub(super) fn end(&self, end: End) -> Result<(), End> {
+        self.phase.end(end).inspect(|()| self.core.tallies.ended(end))
+    }
+
+    /// The owner is dropped. Its slot goes back after this.
+    pub(super) fn release(&self) {
+        let end = End { reason: CloseReason::Released, teller: Teller::Caller };
+        if self.end(end).is_err() {
+            self.core.tallies.left_after_end();
+        }
+    }
+}
+
+impl<T: fmt::Debug, C> Record<T, C> {
+    /// The record as who has it is shown.
+    pub(super) fn show(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(name)
+            .field("tag", &self.tag)
+            .field("phase", &self.phase.load())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the wheel hands to the driver when a timer fires.
+pub(super) struct Beat<T, C> {
+    record: Weak<Record<T, C>>,
+    pulse: Pulse,
+}
+
+impl<T: Clone, C: Clock> Beat<T, C> {
+    /// Ends the session for which this timer fired, unless it had ended; tells
+    /// of its end if that is for this timer to tell.
+    pub(super) fn strike(self) -> Option<Ended<T>> {
+        let record = self.record.upgrade()?;
+        let closes = record.core.closed();
+        if let Some(reason) = closes {
+            // A reservation is told by its commit.
+            let end = End { reason, teller: Teller::Caller };
+            if record.phase.change(Phase::Reserved, Phase::Closing(end)).is_ok() {
+                return None;
+            }
+        }
+        let end = match self.pulse {
+            Pulse::Idle => record.idle_end(),
+            // Of a gate that is closed the idle timers tell.
+            Pulse::Init | Pulse::Life if closes.is_some() => return None,
+            Pulse::Life => self.end_for(CloseReason::MaxLifetime),
+            Pulse::Init => {
+                let end = self.end_for(CloseReason::InitTimeout);
+                let ended = record.phase.change(Phase::Pending, Phase::Closing(end)).is_ok();
+                return ended.then(|| {
+                    record.core.tallies.ended(end);
+                    Ended::new(record.tag.clone(), end.reason)
+                });
+            }
+        };
+        let told = record.end(end).map_or_else(|before| before, |()| end);
+        (told.teller == end.teller).then(|| Ended::new(record.tag.clone(), told.reason))
+    }
+
+    fn end_for(&self, reason: CloseReason) -> End {
+        End { reason, teller: Teller::Driver(self.pulse) }
+    }
+}
+
+impl<T, C> fmt::Debug for Beat<T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Beat").field("pulse", &self.pulse).finish_non_exhaustive()
+    }
+}

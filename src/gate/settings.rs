@@ -1,0 +1,118 @@
+//! Read after `admit.rs`. What can be changed while the gate is in use: what it
+//! has granted stays granted, and nothing drifts.
+
+use std::borrow::Borrow;
+use std::hash::Hash;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use super::Gate;
+use super::config::{Config, GateError};
+use crate::clock::Clock;
+use crate::limit::Limit;
+
+impl<K: 'static, T, C: Clock> Gate<K, T, C> {
+    /// Changes how many sessions there may be at once and returns what it was.
+    /// Under a limit below what is in use nobody is admitted until enough have
+    /// left. 0 shuts the gate until it is changed again.
+    ///
+    /// # Errors
+    ///
+    /// [`GateError`], and nothing changes, if sessions could fill this limit
+    /// for ever.
+    pub fn set_limit(&self, limit: Limit) -> Result<Limit, GateError> {
+        self.change(|config| config.limit = limit, |_| self.core.counter.set_limit(limit))
+    }
+
+    /// Changes the init timeout of sessions reserved from now on; `None` is
+    /// off.
+    ///
+    /// # Errors
+    ///
+    /// [`GateError`], and nothing changes.
+    pub fn set_init_timeout(&self, timeout: Option<Duration>) -> Result<(), GateError> {
+        self.change(|config| config.init_timeout = timeout, |config| self.retime(config))
+    }
+
+    /// Changes the idle timeout of sessions reserved from now on; `None` is
+    /// off.
+    ///
+    /// # Errors
+    ///
+    /// [`GateError`], and nothing changes.
+    pub fn set_idle_timeout(&self, timeout: Option<Duration>) -> Result<(), GateError> {
+        self.change(|config| config.idle_timeout = timeout, |config| self.retime(config))
+    }
+
+    /// Changes the maximum lifetime of sessions reserved from now on; `None` is
+    /// off.
+    ///
+    /// # Errors
+    ///
+    /// [`GateError`], and nothing changes.
+    pub fn set_max_lifetime(&self, lifetime: Option<Duration>) -> Result<(), GateError> {
+        self.change(|config| config.max_lifetime = lifetime, |config| self.retime(config))
+    }
+
+    /// One change at a time, of what is still right afterwards.
+    fn change<R>(
+        &self,
+        edit: impl FnOnce(&mut Config),
+        apply: impl FnOnce(&Config) -> R,
+    ) -> Result<R, GateError> {
+        let mut config = self.core.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut edited = config.clone();
+        edit(&mut edited);
+        edited.check()?;
+        *config = edited;
+        Ok(apply(&config))
+    }
+
+    fn retime(&self, config: &Config) {
+        self.core.timeouts.set(config);
+        self.core.alarm.ring();
+    }
+}
+
+impl<K, T, C> Gate<K, T, C>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    C: Clock,
+{
+    /// Changes how many sessions each subject may have that is no exception;
+    /// returns what it was.
+    pub fn set_subject_limit(&self, limit: Limit) -> Limit {
+        self.overrides.set_default(limit)
+    }
+
+    /// Makes the subject an exception, or changes what it is; returns what it
+    /// was, if it was one.
+    pub fn set_override(&self, subject: K, limit: Limit) -> Option<Limit> {
+        self.overrides.set(subject, limit)
+    }
+
+    /// Makes the subject no exception any more; returns what it was, if it was
+    /// one.
+    pub fn remove_override<Q>(&self, subject: &Q) -> Option<Limit>
+    where
+        K: Borrow<Q>,
+        Q: ?Sized + Hash + Eq,
+    {
+        self.overrides.remove(subject)
+    }
+
+    /// The slots that the subject has, reservations included.
+    pub fn in_use_by<Q>(&self, subject: &Q) -> u32
+    where
+        K: Borrow<Q>,
+        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+    {
+        self.subjects.count(subject)
+    }
+
+    /// How many subjects have slots. Walks the whole map: for operators and
+    /// tests.
+    pub fn subjects(&self) -> usize {
+        self.subjects.subjects()
+    }
+}

@@ -1,0 +1,87 @@
+//! Read after `phase.rs`. What a gate has done so far, by cause and reason.
+//!
+//! *Ground rule*: a refusal writes nothing but its own thread's line
+//! (`sync/tally.rs`), so that who is refused slows nobody down.
+//!
+//! *At rest*: admitted = the sum of the ends + the sessions that live; what is
+//! draining = the ends by others than the owner − the owners that left after
+//! such an end.
+
+use super::phase::End;
+use super::rejected::{Cause, CloseReason};
+use crate::sync::tally::Tally;
+
+const ADMITTED: usize = 0;
+const LEFT_AFTER_END: usize = 1;
+const REJECTED: usize = 2;
+const ENDED: usize = REJECTED + Cause::ALL.len();
+const SUMS: usize = ENDED + CloseReason::ALL.len();
+
+#[derive(Debug)]
+pub(super) struct Tallies(Tally<SUMS>);
+
+impl Tallies {
+    pub(super) fn new() -> Self {
+        Self(Tally::new())
+    }
+
+    pub(super) fn admitted(&self) {
+        self.0.add_one(ADMITTED);
+    }
+
+    pub(super) fn rejected(&self, cause: Cause) {
+        self.0.add_one(REJECTED + cause as usize);
+    }
+
+    pub(super) fn ended(&self, end: End) {
+        self.0.add_one(ENDED + end.reason as usize);
+    }
+
+    pub(super) fn left_after_end(&self) {
+        self.0.add_one(LEFT_AFTER_END);
+    }
+
+    pub(super) fn stats(&self, in_use: u32) -> Stats {
+        // The owners that left are read first: each of them ended before.
+        let left = self.0.sum(LEFT_AFTER_END);
+        let stats = Stats {
+            in_use,
+            draining: 0,
+            admitted: self.0.sum(ADMITTED),
+            rejected: std::array::from_fn(|cause| self.0.sum(REJECTED + cause)),
+            ended: std::array::from_fn(|reason| self.0.sum(ENDED + reason)),
+        };
+        let by_others = stats.ended.iter().sum::<u64>() - stats.ended(CloseReason::Released);
+        Stats { draining: by_others.saturating_sub(left), ..stats }
+    }
+}
+
+/// What a gate holds now and what it has done so far.
+///
+/// The figures are read one after another: each is exact, and together they
+/// are one instant's picture only at rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// The slots that are taken: by sessions whose owner lives, and by
+    /// reservations.
+    pub in_use: u32,
+    /// Of those, the sessions that have ended and whose owner still lives.
+    pub draining: u64,
+    /// The sessions ever admitted.
+    pub admitted: u64,
+    rejected: [u64; Cause::ALL.len()],
+    ended: [u64; CloseReason::ALL.len()],
+}
+
+impl Stats {
+    /// How many were refused for this cause.
+    pub fn rejected(&self, cause: Cause) -> u64 {
+        self.rejected[cause as usize]
+    }
+
+    /// How many sessions have ended for this reason.
+    pub fn ended(&self, reason: CloseReason) -> u64 {
+        self.ended[reason as usize]
+    }
+}

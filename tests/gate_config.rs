@@ -1,0 +1,57 @@
+#![cfg(not(feature = "loom"))]
+//! Settings that cannot be meant, or that could shut everybody out for ever,
+//! are errors that name the setting.
+
+use std::time::Duration;
+
+use headcount::{Gate, GateBuilder, Limit};
+
+fn refused(edit: impl FnOnce(GateBuilder<String>) -> GateBuilder<String>) -> String {
+    let error = edit(Gate::builder()).build().expect_err("it is refused");
+    assert!(error.to_string().starts_with(&format!("`{}` {}", error.field(), error.reason())));
+    error.field().to_owned()
+}
+
+#[test]
+fn every_bad_value_is_an_error_that_names_its_setting() {
+    let second = Duration::from_secs(1);
+    let forever = Duration::MAX;
+    assert_eq!(refused(|gate| gate.tick(Duration::ZERO)), "tick");
+    assert_eq!(refused(|gate| gate.limit(Limit::at_most(0))), "limit");
+    assert_eq!(refused(|gate| gate.rate(0, second)), "rate");
+    assert_eq!(refused(|gate| gate.rate(u32::MAX, second)), "rate");
+    assert_eq!(refused(|gate| gate.rate(1, Duration::ZERO)), "rate");
+    assert_eq!(refused(|gate| gate.init_timeout(Duration::ZERO)), "init_timeout");
+    assert_eq!(refused(|gate| gate.idle_timeout(Duration::ZERO)), "idle_timeout");
+    assert_eq!(refused(|gate| gate.max_lifetime(Duration::ZERO)), "max_lifetime");
+    assert_eq!(refused(|gate| gate.init_timeout(forever)), "init_timeout");
+    assert_eq!(refused(|gate| gate.idle_timeout(forever)), "idle_timeout");
+    assert_eq!(refused(|gate| gate.max_lifetime(forever)), "max_lifetime");
+}
+
+#[test]
+fn a_gate_that_could_fill_for_ever_is_an_error_unless_asked_for_by_name() {
+    assert_eq!(refused(|gate| gate.no_idle_timeout()), "idle_timeout");
+    assert_eq!(refused(|gate| gate.no_init_timeout()), "init_timeout");
+    let lives = |gate: GateBuilder<String>| gate.no_idle_timeout().no_init_timeout();
+    assert!(lives(Gate::builder()).max_lifetime(Duration::from_secs(1)).build().is_ok());
+    assert!(lives(Gate::builder()).limit(Limit::UNLIMITED).build().is_ok());
+    assert!(lives(Gate::builder()).may_lock_out_for_ever().build().is_ok());
+    let shut = Gate::<String>::builder().limit(Limit::at_most(0)).may_lock_out_for_ever();
+    assert!(shut.build().is_ok());
+}
+
+#[test]
+fn no_change_at_run_time_leads_where_no_gate_could_begin() {
+    let gate: Gate<String> = Gate::builder().build().unwrap();
+    assert_eq!(gate.set_idle_timeout(None).unwrap_err().field(), "idle_timeout");
+    assert_eq!(gate.set_init_timeout(None).unwrap_err().field(), "init_timeout");
+    assert_eq!(gate.set_max_lifetime(Some(Duration::ZERO)).unwrap_err().field(), "max_lifetime");
+    gate.set_max_lifetime(Some(Duration::from_secs(1))).unwrap();
+    gate.set_idle_timeout(None).unwrap();
+    assert_eq!(gate.set_max_lifetime(None).unwrap_err().field(), "idle_timeout");
+    gate.set_limit(Limit::UNLIMITED).unwrap();
+    gate.set_max_lifetime(None).unwrap();
+    assert_eq!(gate.set_limit(Limit::at_most(5)).unwrap_err().field(), "idle_timeout");
+    assert_eq!(gate.available(), u32::MAX, "nothing was changed");
+}
