@@ -210,10 +210,9 @@ impl<T, C> Record<T, C> {
 
     /// The owner is dropped. Its slot goes back after this.
     pub(super) fn release(&self) {
-        let end = End { reason: CloseReason::Released, teller: Teller::Caller };
-        if self.end(end).is_err() {
-            self.core.tallies.left_after_end();
-        }
+        let reason = self.core.closed().unwrap_or(CloseReason::Released);
+        _ = self.end(End { reason, teller: Teller::Caller });
+        self.core.tallies.left();
     }
 }
 

@@ -171,6 +171,7 @@ impl<T, C: Clock> SessionHandle<T, C> {
     ///
     /// [`Closed`] with the reason for which it had ended before.
     pub fn close(&self, reason: CloseReason) -> Result<(), Closed> {
+        self.record.check()?;
         self.record
             .end(End { reason, teller: Teller::Caller })
             .map_err(|before| Closed::new(before.reason))

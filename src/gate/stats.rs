@@ -4,15 +4,14 @@
 //! (`sync/tally.rs`), so that who is refused slows nobody down.
 //!
 //! *At rest*: admitted = the sum of the ends + the sessions that live; what is
-//! draining = the ends by others than the owner − the owners that left after
-//! such an end.
+//! draining = the sum of the ends − the owners that left.
 
 use super::phase::End;
 use super::rejected::{Cause, CloseReason};
 use crate::sync::tally::Tally;
 
 const ADMITTED: usize = 0;
-const LEFT_AFTER_END: usize = 1;
+const LEFT: usize = 1;
 const REJECTED: usize = 2;
 const ENDED: usize = REJECTED + Cause::ALL.len();
 const SUMS: usize = ENDED + CloseReason::ALL.len();
@@ -37,13 +36,13 @@ impl Tallies {
         self.0.add_one(ENDED + end.reason as usize);
     }
 
-    pub(super) fn left_after_end(&self) {
-        self.0.add_one(LEFT_AFTER_END);
+    pub(super) fn left(&self) {
+        self.0.add_one(LEFT);
     }
 
     pub(super) fn stats(&self, in_use: u32) -> Stats {
-        // The owners that left are read first: each of them ended before.
-        let left = self.0.sum(LEFT_AFTER_END);
+        // The owners that left are read first: each left after an end.
+        let left = self.0.sum(LEFT);
         let stats = Stats {
             in_use,
             draining: 0,
@@ -51,8 +50,8 @@ impl Tallies {
             rejected: std::array::from_fn(|cause| self.0.sum(REJECTED + cause)),
             ended: std::array::from_fn(|reason| self.0.sum(ENDED + reason)),
         };
-        let by_others = stats.ended.iter().sum::<u64>() - stats.ended(CloseReason::Released);
-        Stats { draining: by_others.saturating_sub(left), ..stats }
+        let ended: u64 = stats.ended.iter().sum();
+        Stats { draining: ended.saturating_sub(left), ..stats }
     }
 }
 
