@@ -7,6 +7,9 @@
 //! before. Each slot is visited at most once and its chain taken once, so a
 //! callback that inserts due timers cannot keep a scan going.
 //!
+//! *All*: a scan that fires all visits every slot, whatever the hint and its
+//! start say.
+//!
 //! *In pieces*: a chain longer than `PIECE` goes into the slot's rest at once,
 //! where other drivers share it; what a driver has in its hand, and what a
 //! panic in the callback makes it link again, is at most a piece. A budget

@@ -5,8 +5,8 @@
 //! reuses it, and its idle time stays what it was.
 //!
 //! *Linearization points*: touch → its CAS, or the load where the deadline is
-//! late enough; cancel, hold, release → their CAS, or the load that finds the
-//! timer fired.
+//! late enough; cancel, hold, release, confirm → their CAS, or the load that
+//! finds the timer fired.
 //!
 //! *Memory orderings*: each of those CAS is `AcqRel` (`node.rs`), so that what
 //! a toucher did before is seen by whoever the timer fires for, and a payload

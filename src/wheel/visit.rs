@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `Live`, due, not held | → `Fired`, payload out, → `Done`: the link is gone | touch, hold, cancel: they lose or the visitor does, and reads again |
 //! | `Live`, held past its deadline | it is touched: deadline = now + idle; linked again | a release meanwhile |
+//! | `Live`, when all are fired | → `Fired`, due or not, held or not | the same |
 //! | `Live`, not due | linked again where its deadline belongs by now | below |
 //! | `Cancelled` | → `Free`: the link is gone, it is on the list already | an inserter that adopts it |
 //! | `Orphan` | → `Free`, onto the list | nobody |
@@ -15,6 +16,10 @@
 //! passes the new start on to the adopter; whoever cancelled before makes the
 //! CAS fail, and the visitor decides again. A load instead would confirm a
 //! word that is out of date. (`a_moved_start_is_seen_by_the_adopter`)
+//!
+//! *All are fired* (`fire_all`) where the owner of the wheel closes down what its
+//! timers stand for. The release of a hold finds such a timer fired and does
+//! nothing.
 //!
 //! *The payload leaves after the CAS to `Fired`* and is marked `Done` after
 //! that: before the CAS an adopter may be writing a new one, and a handle that
