@@ -219,7 +219,13 @@ fn of_three_that_end_a_session_one_gives_the_reason() {
         let (set, closed) = outcome();
         race([
             Box::new(move || drop(session)),
-            Box::new(move || *set.lock().unwrap() = Some(closer.close(CloseReason::Closed))),
+            Box::new(move || {
+                let closed = closer.close(CloseReason::Closed);
+                let late = closer.into_activity().map(|_| ()).expect_err("it has ended");
+                let reason = closed.map_or_else(|before| before.reason, |()| CloseReason::Closed);
+                assert_eq!(late.reason(), Some(reason), "told twice, differently");
+                *set.lock().unwrap() = Some(closed);
+            }),
             bench.driver(IDLE),
         ]);
         let reason = handle.reason().expect("it has ended");

@@ -94,3 +94,34 @@
 //!
 //! *Why not GCRA?* It keeps one number, a rate and not a window: after a pause it
 //! lets up to twice as many into one window, and has nothing to give back.
+//!
+//! # The gate
+//!
+//! *Why subject, rate, gate, in this order?* What is taken last is never given
+//! back by an admission that fails, so a refusal for it is exact. That must be
+//! the word that all share: were the gate's slot taken first, a client over its
+//! own limit would hold one for an instant, in each of its attempts, and others
+//! would be refused for it. A subject over its limit is refused at its own
+//! entry, before anything that others share.
+//!
+//! *Why a look first?* In a steady overload every refusal is then a few loads.
+//! The steps, which write, are begun only if everything had room.
+//!
+//! *Why one word for the phase, and another for the idle time?* A session's end
+//! has many causes and one reason: one compare-and-swap picks it. Whether it is
+//! idle is known by its timer, whose word counts what is in flight: of an
+//! enter and the timeout one wins there. Whoever finds the timer fired ends the
+//! session with the reason that its driver is about to give, so nobody is told
+//! what then turns out otherwise.
+//!
+//! *Why does exactly one party tell?* The manager must drop the owner once. The
+//! wheel fires a timer once and gives its payload to one driver; who closes
+//! a session knows by that call; who drops the owner knows too.
+//!
+//! *Why is a slot free at the drop of the owner, not at the end?* Because the
+//! session's memory, sockets and tasks are there until then. What has ended and
+//! is still there is *draining*, and counted apart.
+//!
+//! *Why does a reaper need no waking?* It never sleeps longer than the shortest
+//! timeout, so what comes while it sleeps is not due before it wakes. Whoever
+//! admits then has nobody to tell.

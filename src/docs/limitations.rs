@@ -93,3 +93,18 @@
 //! is gained is that refusals, which are what a flood consists of, write nothing,
 //! that a rollback never waits, and that it is exact. governor's GCRA is no
 //! window: it lets up to twice as many into one, and cannot give back.
+//!
+//! # The gate
+//!
+//! - An admission that fails at a later step holds, until it has failed, a slot
+//!   of its subject and a place in the rate window: others of the same subject,
+//!   or at a full window, may be refused for it.
+//! - Where both the rate window and the gate are full, either may be told.
+//! - Making a session calls the allocator. A session is a record, a timer for
+//!   each timeout it has, and its subject's entry.
+//! - The rate window cannot be changed at run time; timeouts can, for the
+//!   sessions that come later.
+//! - The init timeout is a deadline: nothing that is in flight puts it off.
+//! - A driver tells of a session while its owner lives. If the owner is dropped
+//!   as a timeout fires, nobody is told.
+//! - At capacity it refuses; it evicts nobody.
