@@ -53,8 +53,14 @@ impl<T, C: Clock> Core<T, C> {
         }
     }
 
+    /// By which it is judged what has come.
     pub(super) fn now(&self) -> u64 {
         self.wheel.clock().now()
+    }
+
+    /// From which a timeout is reckoned that begins now.
+    pub(super) fn now_rounded_up(&self) -> u64 {
+        self.wheel.clock().now_rounded_up()
     }
 
     /// When to tell somebody to come back who found the gate full at `now`.
@@ -70,8 +76,9 @@ impl<T, C: Clock> Core<T, C> {
     pub(super) fn may_sleep(&self, now: u64) -> Duration {
         let next = self.wheel.next_deadline().unwrap_or(NEVER);
         match self.closed() {
-            Some(_) if next < NEVER => Duration::ZERO,
-            _ => self.duration_of(next.saturating_sub(now).min(self.timeouts.shortest())),
+            Some(_) if next < NEVER => self.duration_of(1),
+            // The wheel may not know better than the past while others insert.
+            _ => self.duration_of(next.saturating_sub(now).max(1).min(self.timeouts.shortest())),
         }
     }
 }

@@ -167,11 +167,11 @@ impl<T, C: Clock> Record<T, C> {
     }
 
     pub(super) fn leave(&self) {
-        self.timers().idle.release(self.core.now());
+        self.timers().idle.release(self.core.now_rounded_up());
     }
 
     pub(super) fn touch(&self) -> Result<(), Closed> {
-        match self.timers().idle.touch_at(self.core.now()) {
+        match self.timers().idle.touch_at(self.core.now_rounded_up()) {
             Ok(()) => self.check(),
             Err(_expired) => Err(self.end_expired()),
         }

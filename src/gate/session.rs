@@ -65,7 +65,7 @@ impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
     /// [`Rejected`] for [`Cause::ShutDown`] if the gate was closed since.
     pub fn commit(self) -> Result<Session<K, T, C>, Rejected> {
         let record = &self.owner.handle.record;
-        if record.commit(record.core.now(), self.begins).is_err() {
+        if record.commit(record.core.now_rounded_up(), self.begins).is_err() {
             record.core.tallies.rejected(Cause::ShutDown);
             return Err(Rejected::new(Cause::ShutDown, None));
         }
@@ -158,7 +158,7 @@ impl<T, C: Clock> SessionHandle<T, C> {
     ///
     /// [`Closed`] if the session has ended.
     pub fn establish(&self) -> Result<(), Closed> {
-        self.record.establish(self.record.core.now())
+        self.record.establish(self.record.core.now_rounded_up())
     }
 
     /// Ends the session for this reason. Its slots are freed when its owner is
