@@ -14,18 +14,25 @@ mod model {
     use std::ops::Deref;
     use std::sync::atomic::Ordering::*;
 
+    use loom::sync::atomic::AtomicUsize;
+
     #[derive(Debug)]
     struct Counted<T> {
         value: T,
-        order: loom::sync::atomic::AtomicUsize,
+        order: AtomicUsize,
     }
+
+    /// Touched before a value is there and before each upgrade, like the
+    /// siblings of `atomic.rs`: orders nothing, but lets the search switch
+    /// threads while the value is still being made.
+    type Sibling = std::sync::Arc<AtomicUsize>;
 
     /// `None` only while it is dropped.
     #[derive(Debug)]
     pub(crate) struct Arc<T>(Option<std::sync::Arc<Counted<T>>>);
 
     #[derive(Debug)]
-    pub(crate) struct Weak<T>(std::sync::Weak<Counted<T>>);
+    pub(crate) struct Weak<T>(std::sync::Weak<Counted<T>>, Sibling);
 
     impl<T> Arc<T> {
         pub(crate) fn new(value: T) -> Self {
@@ -33,9 +40,12 @@ mod model {
         }
 
         pub(crate) fn new_cyclic(make: impl FnOnce(&Weak<T>) -> T) -> Self {
+            let sibling = Sibling::new(AtomicUsize::new(0));
             let shared = std::sync::Arc::new_cyclic(|weak| {
-                let order = loom::sync::atomic::AtomicUsize::new(0);
-                Counted { value: make(&Weak(weak.clone())), order }
+                let order = AtomicUsize::new(0);
+                let value = make(&Weak(weak.clone(), sibling.clone()));
+                sibling.fetch_add(1, Relaxed);
+                Counted { value, order }
             });
             shared.order.fetch_add(1, Release);
             Self(Some(shared))
@@ -44,6 +54,7 @@ mod model {
 
     impl<T> Weak<T> {
         pub(crate) fn upgrade(&self) -> Option<Arc<T>> {
+            self.1.fetch_add(1, Relaxed);
             let shared = self.0.upgrade()?;
             shared.order.fetch_add(1, Acquire);
             Some(Arc(Some(shared)))
@@ -66,7 +77,7 @@ mod model {
 
     impl<T> Clone for Weak<T> {
         fn clone(&self) -> Self {
-            Self(self.0.clone())
+            Self(self.0.clone(), self.1.clone())
         }
     }
 
