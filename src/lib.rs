@@ -74,8 +74,8 @@ pub use counts::{
     SubjectTooLong,
 };
 pub use gate::{
-    Activity, Cause, CloseReason, Closed, Ended, EnterError, Gate, GateBuilder, GateError, Reaper,
-    Rejected, Reservation, Session, SessionHandle, Stats,
+    Activity, CapacityPolicy, Cause, CloseReason, Closed, Ended, EnterError, Gate, GateBuilder,
+    GateError, Reaper, Rejected, Reservation, Session, SessionHandle, Stats,
 };
 pub use limit::{Limit, LimitTooLarge};
 pub use rate::{InvalidWindow, OwnedRateToken, RateLimited, RateToken, SlidingWindow};

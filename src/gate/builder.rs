@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Gate;
 use super::config::{Config, GateError, Lockout};
+use super::policy::CapacityPolicy;
 use crate::clock::{Clock, SystemClock};
 use crate::limit::Limit;
 
@@ -99,6 +100,13 @@ impl<K: 'static, T, C> GateBuilder<K, T, C> {
     /// Ends a session so long after its commit, whatever is in flight.
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
         self.config.max_lifetime = Some(lifetime);
+        self
+    }
+
+    /// What becomes of who comes when all slots are taken, instead of being
+    /// refused.
+    pub fn at_capacity(mut self, policy: CapacityPolicy) -> Self {
+        self.config.policy = policy;
         self
     }
 

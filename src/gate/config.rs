@@ -8,6 +8,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::policy::CapacityPolicy;
 use crate::clock::SystemClock;
 use crate::limit::Limit;
 use crate::rate::SlidingWindow;
@@ -33,6 +34,7 @@ pub(super) struct Config {
     pub(super) idle_timeout: Option<Duration>,
     pub(super) max_lifetime: Option<Duration>,
     pub(super) tick: Duration,
+    pub(super) policy: CapacityPolicy,
     pub(super) lockout: Lockout,
 }
 
@@ -47,6 +49,7 @@ impl Default for Config {
             idle_timeout: Some(Duration::from_secs(300)),
             max_lifetime: None,
             tick: Duration::from_millis(1),
+            policy: CapacityPolicy::Reject,
             lockout: Lockout::Refused,
         }
     }

@@ -1,5 +1,5 @@
 //! Read after `admission/mod.rs`, `counts/mod.rs`, `rate/mod.rs` and
-//! `wheel/mod.rs`; then `rejected.rs`, `config.rs`, `builder.rs`, `phase.rs`,
+//! `wheel/mod.rs`; then `rejected.rs`, `config.rs`, `policy.rs`, `builder.rs`, `phase.rs`,
 //! `stats.rs`, `core.rs`, `record.rs`, `session.rs`, `admit.rs`, `settings.rs`,
 //! `reaper.rs`. The gate: all parts composed into one decision.
 //!
@@ -30,6 +30,7 @@ mod builder;
 mod config;
 mod core;
 mod phase;
+mod policy;
 mod reaper;
 mod record;
 mod rejected;
@@ -49,6 +50,7 @@ pub use builder::GateBuilder;
 pub use config::GateError;
 use config::{Config, NEVER};
 use core::Core;
+pub use policy::CapacityPolicy;
 pub use reaper::Reaper;
 pub use rejected::{Cause, CloseReason, Closed, Ended, EnterError, Rejected};
 pub use session::{Activity, Reservation, Session, SessionHandle};

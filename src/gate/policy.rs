@@ -1,0 +1,26 @@
+//! Read after `config.rs`. What the gate does when somebody comes and it is
+//! full.
+
+use std::time::Duration;
+
+/// What becomes of who comes when all slots are taken.
+///
+/// Evicted is only a session that is established and has nothing in flight;
+/// if there is none, the newcomer is refused as under
+/// [`Reject`](Self::Reject). The subject's limit and the rate window come
+/// first: who is refused by them evicts nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum CapacityPolicy {
+    /// The newcomer is refused.
+    #[default]
+    Reject,
+    /// The session that was active least recently makes room, if it has been
+    /// idle for `floor` at least; a floor of zero is taken as one tick.
+    EvictIdle {
+        /// How long a session is safe after its last activity.
+        floor: Duration,
+    },
+    /// The session that was reserved first makes room.
+    EvictOldest,
+}
