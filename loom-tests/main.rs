@@ -15,5 +15,6 @@ mod counts;
 mod counts_cache;
 mod counts_orderings;
 mod gate;
+mod gate_evict;
 mod rate;
 mod wheel;

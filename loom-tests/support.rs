@@ -34,8 +34,14 @@ const MOST_BRANCHES: usize = 5_000;
 /// main thread's own steps less.
 #[track_caller]
 pub fn model(body: impl Fn() + Send + Sync + 'static) {
+    model_with(PREEMPTIONS, body);
+}
+
+/// [`model`] for threads whose way is too long for as many switches.
+#[track_caller]
+pub fn model_with(preemptions: usize, body: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound.get_or_insert(PREEMPTIONS);
+    builder.preemption_bound.get_or_insert(preemptions);
     builder.max_permutations.get_or_insert(MOST_ITERATIONS);
     builder.max_duration.get_or_insert(MOST_TIME);
     check(builder, body);

@@ -14,6 +14,7 @@ pub(crate) mod atomic;
 pub(crate) mod cell;
 pub(crate) mod epoch;
 pub(crate) mod heap;
+pub(crate) mod ordered;
 pub(crate) mod tally;
 pub(crate) mod thread;
 

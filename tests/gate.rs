@@ -332,7 +332,7 @@ fn as_many_activities_as_can_be_counted() {
             Err(full) => break full,
         }
     };
-    assert_eq!((full, all.len()), (EnterError::TooMany, 131_071));
+    assert_eq!((full, all.len()), (EnterError::TooMany, 131_070));
     drop(all);
     clock.set(20);
     assert_eq!(expired(&gate), [(1, CloseReason::Idle)]);

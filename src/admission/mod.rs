@@ -183,7 +183,7 @@ impl AdmissionCounter {
         Ok(self.reserve(slots).map(|()| OwnedPermit::holding(Arc::clone(self), slots))?)
     }
 
-    fn reserve(&self, slots: u32) -> Result<(), AtCapacity> {
+    pub(crate) fn reserve(&self, slots: u32) -> Result<(), AtCapacity> {
         let mut seen = Word(self.word.load(Relaxed));
         loop {
             let Some(next) = seen.admit(slots) else {
@@ -198,7 +198,7 @@ impl AdmissionCounter {
 
     /// Gives back slots whose owner is gone. Only a permit's drop calls this,
     /// so `slots <= in_use` and the subtraction cannot borrow from the limit.
-    fn release(&self, slots: u32) {
+    pub(crate) fn release(&self, slots: u32) {
         self.word.fetch_sub(u64::from(slots), Release);
     }
 

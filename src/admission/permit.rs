@@ -1,16 +1,14 @@
 //! Read after `mod.rs`. Permits: the owners of slots.
 //!
 //! *Invariant*: over all permits of a counter, the sum of `held`, plus what
-//! was forgotten, is the counter's `in_use`. Only six steps change who holds
+//! was forgotten, is the counter's `in_use`. Only four steps change who holds
 //! what, and each keeps the sum: split and merge move slots between two
 //! permits that one caller holds exclusively; `hand_over` moves them from a
-//! shared permit to a new one; drop and `give_back` take them all to the
-//! counter, `fill` takes one from it.
+//! shared permit to a new one; drop takes them all to the counter.
 //!
 //! *Linearization points*: `hand_over` → its swap of `held`, which also decides
 //! between two that race: one gets the slots, the other finds 0. The counter's
-//! word is not touched, so `in_use` neither dips nor rises. `give_back` swaps
-//! likewise, and then releases what it got.
+//! word is not touched, so `in_use` neither dips nor rises.
 //!
 //! *Memory orderings*: every access to `held` is `Relaxed` or exclusive. A
 //! hand-over moves a number, not data: the old holder is still running and has
@@ -26,7 +24,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::{AdmissionCounter, AtCapacity};
+use super::AdmissionCounter;
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed, with_mut};
 
 /// What both kinds of permit are: slots, and the counter they go back to.
@@ -171,31 +169,6 @@ permit!(Permit, &'a AdmissionCounter, 'a);
 pub struct OwnedPermit(Slots<Arc<AdmissionCounter>>);
 
 permit!(OwnedPermit, Arc<AdmissionCounter>);
-
-/// What the owner of a shared permit needs who fills it late and empties it
-/// before the last who shares it lets go.
-impl OwnedPermit {
-    /// A permit that holds nothing yet.
-    pub(crate) fn empty(counter: Arc<AdmissionCounter>) -> Self {
-        Self::holding(counter, 0)
-    }
-
-    /// Takes a slot into an empty permit that no other thread fills.
-    pub(crate) fn fill(&self) -> Result<(), AtCapacity> {
-        self.0.counter.reserve(1)?;
-        let held = self.0.held.swap(1, Relaxed);
-        debug_assert_eq!(held, 0, "it was empty");
-        Ok(())
-    }
-
-    /// Gives the slots back now, unless they were handed over.
-    pub(crate) fn give_back(&self) {
-        let held = self.0.held.swap(0, Relaxed);
-        if held > 0 {
-            self.0.counter.release(held);
-        }
-    }
-}
 
 /// A split asked for no slots, or for more than the permit held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,9 +10,9 @@
 
 use std::borrow::Borrow;
 use std::hash::Hash;
-use std::time::Duration;
 
 use super::Gate;
+use super::evict::NoVictim;
 use super::record::{Begins, Record};
 use super::rejected::{Cause, Rejected};
 use super::session::{Reservation, Session};
@@ -30,6 +30,12 @@ struct Refusal {
 impl From<Cause> for Refusal {
     fn from(cause: Cause) -> Self {
         Self { cause, ticks: None }
+    }
+}
+
+impl From<NoVictim> for Refusal {
+    fn from(none: NoVictim) -> Self {
+        Self { cause: Cause::AtCapacity, ticks: none.wait }
     }
 }
 
@@ -140,7 +146,10 @@ where
         let rate = self.core.rate.as_ref().map_or(Ok(()), |rate| rate.check_at(now));
         let refused = match (rate, self.core.counter.available()) {
             (Ok(()), 1..) => return Ok(()),
-            (Ok(()), 0) => Cause::AtCapacity.into(),
+            (Ok(()), 0) => match self.core.victim(now) {
+                Ok(_) => return Ok(()),
+                Err(none) => none.into(),
+            },
             (Err(limited), _) => limited.into(),
         };
         match subject {
@@ -175,16 +184,20 @@ where
         let rate =
             self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_at(now)).transpose()?;
         let record = Record::new(&self.core, tag, now, begins)?;
-        record.slot.fill().map_err(|_| Cause::AtCapacity)?;
+        if self.core.counter.reserve(1).is_err() {
+            self.core.evict(now)?;
+        }
         Ok(Reservation::new(record, slot, rate, begins))
     }
 
     fn rejected(&self, refusal: Refusal, now: u64) -> Rejected {
         let Refusal { cause, ticks } = refusal;
         self.core.tallies.rejected(cause);
-        let retry_after: Option<Duration> = match (cause, ticks) {
+        let ticks = ticks.map(|ticks| self.core.duration_of(ticks));
+        let retry_after = match (cause, ticks) {
             (Cause::SubjectTooLong | Cause::ShutDown, _) => None,
-            (_, Some(ticks)) => Some(self.core.duration_of(ticks)),
+            (Cause::RateLimited, exact) => exact,
+            (_, Some(evictable)) => Some(evictable.min(self.core.retry_after(now))),
             (_, None) => Some(self.core.retry_after(now)),
         };
         Rejected::new(cause, retry_after)

@@ -134,7 +134,8 @@ impl<K: 'static, T, C> GateBuilder<K, T, C> {
 impl<K, T, C> GateBuilder<K, T, C>
 where
     K: Hash + Eq + Send + Sync + 'static,
-    C: Clock,
+    T: Send + Sync + 'static,
+    C: Clock + 'static,
 {
     /// The gate, open and empty.
     ///

@@ -81,10 +81,14 @@ impl Config {
         self.check_duration("init_timeout", self.init_timeout)?;
         self.check_duration("idle_timeout", self.idle_timeout)?;
         self.check_duration("max_lifetime", self.max_lifetime)?;
+        if self.floor() > TimerWheel::<()>::MAX_TICK {
+            return Err(GateError::new("at_capacity", "has a floor of more ticks than there are"));
+        }
         let may_fill_for_ever = self.limit != Limit::UNLIMITED
             && self.max_lifetime.is_none()
             && self.lockout == Lockout::Refused;
-        if may_fill_for_ever && self.idle_timeout.is_none() {
+        let evicts_idle = self.policy != CapacityPolicy::Reject;
+        if may_fill_for_ever && self.idle_timeout.is_none() && !evicts_idle {
             let why = "is off, and so is max_lifetime: sessions that nobody drops would fill the \
                        limit for ever";
             return Err(GateError::new("idle_timeout", why));
@@ -126,6 +130,9 @@ pub struct GateError {
 }
 
 impl GateError {
+    pub(super) const NO_FLOOR: Self =
+        Self::new("at_capacity", "does not evict the idle, so has no floor");
+
     const fn new(field: &'static str, reason: &'static str) -> Self {
         Self { field, reason }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc as StdArc;
 use std::time::Duration;
 
+use super::candidates::Candidates;
 use super::config::{Config, NEVER};
 use super::reaper::Alarm;
 use super::record::Beat;
@@ -21,9 +22,11 @@ use crate::wheel::TimerWheel;
 const SOME_TIME: Duration = Duration::from_secs(1);
 
 pub(super) struct Core<T, C> {
-    pub(super) counter: StdArc<AdmissionCounter>,
+    pub(super) counter: AdmissionCounter,
     pub(super) rate: Option<StdArc<SlidingWindow>>,
     pub(super) wheel: TimerWheel<Beat<T, C>, C>,
+    /// `None` if the gate evicts nobody.
+    pub(super) candidates: Option<Candidates<T, C>>,
     pub(super) tallies: Tallies,
     pub(super) timeouts: Timeouts,
     pub(super) alarm: StdArc<Alarm>,
@@ -34,16 +37,17 @@ pub(super) struct Core<T, C> {
     closed: AtomicU32,
 }
 
-impl<T, C: Clock> Core<T, C> {
+impl<T: Send + Sync + 'static, C: Clock + 'static> Core<T, C> {
     pub(super) fn new(config: Config, clock: C) -> Self {
         let rate = config.rate.map(|(most, window)| {
             let window = config.ticks(Some(window));
             StdArc::new(SlidingWindow::new(most, window).expect("the configuration was checked"))
         });
         Self {
-            counter: StdArc::new(AdmissionCounter::new(config.limit)),
+            counter: AdmissionCounter::new(config.limit),
             rate,
             wheel: TimerWheel::new(clock),
+            candidates: Candidates::of(&config),
             tallies: Tallies::new(),
             timeouts: Timeouts::of(&config),
             alarm: StdArc::default(),
@@ -52,7 +56,9 @@ impl<T, C: Clock> Core<T, C> {
             closed: AtomicU32::new(0),
         }
     }
+}
 
+impl<T, C: Clock> Core<T, C> {
     /// By which it is judged what has come.
     pub(super) fn now(&self) -> u64 {
         self.wheel.clock().now()

@@ -27,8 +27,10 @@
 
 mod admit;
 mod builder;
+mod candidates;
 mod config;
 mod core;
+mod evict;
 mod phase;
 mod policy;
 mod reaper;
@@ -133,7 +135,12 @@ impl<K: 'static, T> Gate<K, T> {
     }
 }
 
-impl<K: Hash + Eq + Send + Sync + 'static, T, C: Clock> Gate<K, T, C> {
+impl<K, T, C> Gate<K, T, C>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    T: Send + Sync + 'static,
+    C: Clock + 'static,
+{
     fn new(config: Config, overrides: Vec<(K, Limit)>, clock: C) -> Self {
         let limits = Overrides::with_capacity_and_hasher(
             config.subject_limit,
@@ -235,6 +242,12 @@ impl<K: 'static, T, C: Clock> Gate<K, T, C> {
     /// The slots that an admission could take.
     pub fn available(&self) -> u32 {
         self.core.counter.available()
+    }
+
+    /// How many sessions an eviction would choose from, at most; 0 if the gate
+    /// evicts nobody.
+    pub fn candidates(&self) -> usize {
+        self.core.candidates.as_ref().map_or(0, |candidates| candidates.len())
     }
 
     /// What the gate holds and has done so far.

@@ -2,10 +2,10 @@
 //! session's end is decided.
 //!
 //! ```text
-//!  31    16 15    8 7     0
-//! +--------+--------+------+   step 0: reserved, 1: pending, 2: established,
-//! | teller | reason | step |        3: closing, for this reason
-//! +--------+--------+------+
+//!  31    24 23    16 15    8 7     0
+//! +--------+--------+--------+------+   step 0: reserved, 1: pending,
+//! | passed | teller | reason | step |        2: established, 3: closing
+//! +--------+--------+--------+------+
 //! ```
 //!
 //! *Invariant*: steps only go up, and nothing leaves closing: its reason and
@@ -14,6 +14,9 @@
 //!
 //! *Linearization points*: commit, establish, end → their CAS, or the load or
 //! failed CAS that found the session closing.
+//!
+//! *Passed*: an eviction closes the session and passes its slot on, by one CAS
+//! (`evict.rs`).
 //!
 //! *Teller*: who tells the manager about the end, exactly one party whoever
 //! made the CAS: the caller that closed it, or the driver that gets the payload
@@ -44,6 +47,8 @@ pub(super) enum Pulse {
     Idle,
     Init,
     Life,
+    /// Started by an eviction.
+    Evicted,
 }
 
 /// How a session ended.
@@ -51,6 +56,21 @@ pub(super) enum Pulse {
 pub(super) struct End {
     pub(super) reason: CloseReason,
     pub(super) teller: Teller,
+    /// The slot belongs to whoever evicted the session.
+    pub(super) passes_slot: bool,
+}
+
+impl End {
+    pub(super) const EVICTION: Self = Self {
+        reason: CloseReason::Evicted,
+        teller: Teller::Driver(Pulse::Evicted),
+        passes_slot: true,
+    };
+
+    /// An end that leaves the slot with the session's owner.
+    pub(super) const fn new(reason: CloseReason, teller: Teller) -> Self {
+        Self { reason, teller, passes_slot: false }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,24 +87,26 @@ impl Phase {
             Self::Reserved => 0,
             Self::Pending => 1,
             Self::Established => 2,
-            Self::Closing(End { reason, teller }) => {
+            Self::Closing(End { reason, teller, passes_slot }) => {
                 let teller = match teller {
                     Teller::Caller => 0,
                     Teller::Driver(Pulse::Idle) => 1,
                     Teller::Driver(Pulse::Init) => 2,
                     Teller::Driver(Pulse::Life) => 3,
+                    Teller::Driver(Pulse::Evicted) => 4,
                 };
-                teller << 16 | (reason as u32) << 8 | 3
+                (passes_slot as u32) << 24 | teller << 16 | (reason as u32) << 8 | 3
             }
         }
     }
 
     fn of_word(word: u32) -> Self {
-        let teller = || match word >> 16 {
+        let teller = || match word >> 16 & 0xFF {
             0 => Teller::Caller,
             1 => Teller::Driver(Pulse::Idle),
             2 => Teller::Driver(Pulse::Init),
-            _ => Teller::Driver(Pulse::Life),
+            3 => Teller::Driver(Pulse::Life),
+            _ => Teller::Driver(Pulse::Evicted),
         };
         match word & 0xFF {
             0 => Self::Reserved,
@@ -92,7 +114,7 @@ impl Phase {
             2 => Self::Established,
             _ => {
                 let reason = CloseReason::ALL[(word >> 8 & 0xFF) as usize];
-                Self::Closing(End { reason, teller: teller() })
+                Self::Closing(End { reason, teller: teller(), passes_slot: word >> 24 > 0 })
             }
         }
     }
@@ -140,11 +162,12 @@ mod tests {
 
     #[test]
     fn every_phase_comes_back_from_its_word() {
-        let tellers = [Pulse::Idle, Pulse::Init, Pulse::Life].map(Teller::Driver);
+        let pulses = [Pulse::Idle, Pulse::Init, Pulse::Life, Pulse::Evicted];
+        let tellers = pulses.map(Teller::Driver).into_iter().chain([Teller::Caller]);
         let ends = CloseReason::ALL.into_iter().flat_map(|reason| {
-            let tellers = tellers.into_iter().chain([Teller::Caller]);
-            tellers.map(move |teller| Phase::Closing(End { reason, teller }))
+            tellers.clone().map(move |teller| Phase::Closing(End::new(reason, teller)))
         });
+        let ends = ends.chain([Phase::Closing(End::EVICTION)]);
         for phase in [Phase::Reserved, Phase::Pending, Phase::Established].into_iter().chain(ends) {
             assert_eq!(Phase::of_word(phase.word()), phase);
         }

@@ -17,7 +17,8 @@
 //! CAS. Who ends a session by a call is told by that call.
 //!
 //! *The slot* goes back when the owner is dropped, not when the session ends:
-//! until then its resources are in use.
+//! until then its resources are in use. An eviction alone passes it on before
+//! (`evict.rs`).
 //!
 //! | race | ruling |
 //! |---|---|
@@ -31,24 +32,30 @@
 //! | the owner is dropped, a timer has fired | the same; if the owner is gone before the driver can look, there is nobody to tell |
 
 use std::fmt;
+use std::sync::OnceLock;
 
+use super::candidates::{Candidates, Place};
 use super::core::Core;
 use super::phase::{End, Phase, PhaseWord, Pulse, Teller};
 use super::rejected::{Cause, CloseReason, Closed, Ended, EnterError};
-use crate::admission::OwnedPermit;
 use crate::clock::Clock;
 use crate::sync::arc::{Arc, Weak};
-use crate::wheel::{HoldError, Timer, WheelFull};
+use crate::wheel::{HoldError, Timer, TimerWheel, Unused, WheelFull};
 
 pub(super) struct Record<T, C> {
     phase: PhaseWord,
-    /// Filled by the reservation, emptied by the owner's drop.
-    pub(super) slot: OwnedPermit,
     /// `None` only in `new`.
     timers: Option<Timers<T, C>>,
+    /// The timer that tells of its eviction, from its evictor.
+    tells: OnceLock<SessionTimer<T, C>>,
+    pub(super) place: Place,
     pub(super) tag: T,
     pub(super) core: Arc<Core<T, C>>,
 }
+
+/// Without an idle timeout, if the gate evicts: so far from the last tick that a deadline says when
+/// the idle time began.
+const LONGEST_IDLE: u64 = TimerWheel::<()>::MAX_TICK / 2;
 
 type SessionTimer<T, C> = Timer<Beat<T, C>, C>;
 
@@ -79,8 +86,9 @@ impl<T, C: Clock> Timers<T, C> {
         let init = if begins == Begins::Pending { core.timeouts.init() } else { super::NEVER };
         let unless_never =
             |pulse, ticks| (ticks != super::NEVER).then(|| start(pulse, ticks)).transpose();
+        let longest = if core.candidates.is_some() { LONGEST_IDLE } else { super::NEVER };
         Ok(Self {
-            idle: start(Pulse::Idle, core.timeouts.idle())?,
+            idle: start(Pulse::Idle, core.timeouts.idle().min(longest))?,
             init: unless_never(Pulse::Init, init)?,
             life: unless_never(Pulse::Life, core.timeouts.life())?,
         })
@@ -102,8 +110,9 @@ impl<T, C: Clock> Record<T, C> {
     ) -> Result<Arc<Self>, Cause> {
         let record = Arc::new_cyclic(|record| Self {
             phase: PhaseWord::reserved(),
-            slot: OwnedPermit::empty(core.counter.clone()),
             timers: Timers::start(core, now, begins, record).ok(),
+            tells: OnceLock::new(),
+            place: Place::new(core.candidates.as_ref().map_or(0, Candidates::draw)),
             tag,
             core: Arc::clone(core),
         });
@@ -120,36 +129,50 @@ impl<T, C: Clock> Record<T, C> {
 
     /// The reservation becomes a session and its timeouts start, unless its
     /// gate was closed.
-    pub(super) fn commit(&self, now: u64, begins: Begins) -> Result<(), Closed> {
+    pub(super) fn commit(this: &Arc<Self>, now: u64, begins: Begins) -> Result<(), Closed> {
         let phase = match begins {
             Begins::Pending => Phase::Pending,
             Begins::Established => Phase::Established,
         };
         let closed = |reason| Err(Closed::new(reason));
-        if let Some(reason) = self.core.closed() {
+        if let Some(reason) = this.core.closed() {
             return closed(reason);
         }
-        match self.phase.change(Phase::Reserved, phase) {
+        if begins == Begins::Established {
+            Self::become_candidate(this, now);
+        }
+        match this.phase.change(Phase::Reserved, phase) {
             Err(Phase::Closing(end)) => return closed(end.reason),
             outcome => debug_assert!(outcome.is_ok(), "it is committed once"),
         }
-        self.core.tallies.admitted();
-        let Timers { idle, init, life } = self.timers();
+        this.core.tallies.admitted();
+        let Timers { idle, init, life } = this.timers();
         let idle = (begins == Begins::Established).then_some(idle);
         idle.into_iter().chain(init).chain(life).for_each(|timer| timer.release(now));
         Ok(())
     }
 
     /// Pending no longer: the idle time starts. Nothing if it was so before.
-    pub(super) fn establish(&self, now: u64) -> Result<(), Closed> {
-        self.check()?;
-        match self.phase.change(Phase::Pending, Phase::Established) {
+    pub(super) fn establish(this: &Arc<Self>, now: u64) -> Result<(), Closed> {
+        this.check()?;
+        if this.phase.load() == Phase::Pending {
+            Self::become_candidate(this, now);
+        }
+        match this.phase.change(Phase::Pending, Phase::Established) {
             Ok(()) => {
-                self.timers().idle.release(now);
+                this.timers().idle.release(now);
                 Ok(())
             }
             Err(Phase::Closing(end)) => Err(Closed::new(end.reason)),
             Err(_) => Ok(()),
+        }
+    }
+
+    /// Before it is established, so that its owner's drop, which follows the end,
+    /// finds it among the candidates.
+    fn become_candidate(this: &Arc<Self>, now: u64) {
+        if let Some(candidates) = &this.core.candidates {
+            candidates.enter(this, now);
         }
     }
 
@@ -182,23 +205,53 @@ impl<T, C: Clock> Record<T, C> {
         match (self.phase.load(), self.core.closed()) {
             (Phase::Closing(end), _) => Err(Closed::new(end.reason)),
             (_, Some(reason)) => {
-                let told = self.end(End { reason, teller: Teller::Driver(Pulse::Idle) });
+                let told = self.end(End::new(reason, Teller::Driver(Pulse::Idle)));
                 Err(Closed::new(told.map_or_else(|end| end.reason, |()| reason)))
             }
             _ => Ok(()),
         }
     }
 
-    /// The idle timer has fired, so the session ends, if it had not before.
+    /// The idle timer has fired or was sealed, so the session ends, if it had not
+    /// before.
     fn end_expired(&self) -> Closed {
-        let end = self.idle_end();
+        let end = match self.timers().idle.is_sealed() {
+            true => End::EVICTION,
+            false => self.idle_end(),
+        };
         Closed::new(self.end(end).map_or_else(|before| before.reason, |()| end.reason))
     }
 
     /// What it means that the idle timer has fired.
     fn idle_end(&self) -> End {
         let reason = self.core.closed().unwrap_or(CloseReason::Idle);
-        End { reason, teller: Teller::Driver(Pulse::Idle) }
+        End::new(reason, Teller::Driver(Pulse::Idle))
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase.load()
+    }
+
+    /// The idle timer, if nobody holds it.
+    pub(super) fn unused(&self) -> Option<Unused> {
+        self.timers().idle.unused()
+    }
+
+    /// Nobody enters or touches the session any more, unless it was used since
+    /// it was seen.
+    pub(super) fn seal(&self, seen: Unused) -> bool {
+        self.timers().idle.seal(seen)
+    }
+
+    /// A timer to tell of the session's eviction, once it is released.
+    pub(super) fn telling(this: &Arc<Self>, now: u64) -> Option<SessionTimer<T, C>> {
+        let beat = Beat { record: Arc::downgrade(this), pulse: Pulse::Evicted };
+        this.core.wheel.insert_held_at(now, 0, beat).ok()
+    }
+
+    /// The session was evicted by the caller, and this timer tells of it.
+    pub(super) fn tell_by(&self, tells: SessionTimer<T, C>, now: u64) {
+        self.tells.get_or_init(|| tells).release(now);
     }
 }
 
@@ -211,8 +264,19 @@ impl<T, C> Record<T, C> {
     /// The owner is dropped. Its slot goes back after this.
     pub(super) fn release(&self) {
         let reason = self.core.closed().unwrap_or(CloseReason::Released);
-        _ = self.end(End { reason, teller: Teller::Caller });
+        _ = self.end(End::new(reason, Teller::Caller));
+        if let Some(candidates) = &self.core.candidates {
+            candidates.leave(&self.place);
+        }
         self.core.tallies.left();
+    }
+
+    /// The owner is gone, and its slot with it, unless that was passed on.
+    pub(super) fn give_slot_back(&self) {
+        match self.phase.load() {
+            Phase::Closing(End { passes_slot: true, .. }) => {}
+            _ => self.core.counter.release(1),
+        }
     }
 }
 
@@ -240,7 +304,7 @@ impl<T: Clone, C: Clock> Beat<T, C> {
         let closes = record.core.closed();
         if let Some(reason) = closes {
             // A reservation is told by its commit.
-            let end = End { reason, teller: Teller::Caller };
+            let end = End::new(reason, Teller::Caller);
             if record.phase.change(Phase::Reserved, Phase::Closing(end)).is_ok() {
                 return None;
             }
@@ -250,6 +314,8 @@ impl<T: Clone, C: Clock> Beat<T, C> {
             // Of a gate that is closed the idle timers tell.
             Pulse::Init | Pulse::Life if closes.is_some() => return None,
             Pulse::Life => self.end_for(CloseReason::MaxLifetime),
+            // It fires early only if the gate was closed; else it has ended.
+            Pulse::Evicted => self.end_for(closes.unwrap_or(CloseReason::Evicted)),
             Pulse::Init => {
                 let end = self.end_for(CloseReason::InitTimeout);
                 let ended = record.phase.change(Phase::Pending, Phase::Closing(end)).is_ok();
@@ -264,7 +330,7 @@ impl<T: Clone, C: Clock> Beat<T, C> {
     }
 
     fn end_for(&self, reason: CloseReason) -> End {
-        End { reason, teller: Teller::Driver(self.pulse) }
+        End::new(reason, Teller::Driver(self.pulse))
     }
 }
 

@@ -20,7 +20,8 @@ use crate::counts::OwnedSubjectPermit;
 use crate::rate::OwnedRateToken;
 use crate::sync::arc::Arc;
 
-/// The slots of a session, by their owner. The gate's lie in the record.
+/// The slots of a session, by their owner: the gate's and, if it has one, the
+/// subject's.
 struct Owner<K: 'static, T, C> {
     handle: SessionHandle<T, C>,
     /// `None` of an anonymous session.
@@ -29,7 +30,7 @@ struct Owner<K: 'static, T, C> {
 
 impl<K: 'static, T, C> Drop for Owner<K, T, C> {
     fn drop(&mut self) {
-        self.handle.record.slot.give_back();
+        self.handle.record.give_slot_back();
     }
 }
 
@@ -65,7 +66,7 @@ impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
     /// [`Rejected`] for [`Cause::ShutDown`] if the gate was closed since.
     pub fn commit(self) -> Result<Session<K, T, C>, Rejected> {
         let record = &self.owner.handle.record;
-        if record.commit(record.core.now_rounded_up(), self.begins).is_err() {
+        if Record::commit(record, record.core.now_rounded_up(), self.begins).is_err() {
             record.core.tallies.rejected(Cause::ShutDown);
             return Err(Rejected::new(Cause::ShutDown, None));
         }
@@ -158,7 +159,7 @@ impl<T, C: Clock> SessionHandle<T, C> {
     ///
     /// [`Closed`] if the session has ended.
     pub fn establish(&self) -> Result<(), Closed> {
-        self.record.establish(self.record.core.now_rounded_up())
+        Record::establish(&self.record, self.record.core.now_rounded_up())
     }
 
     /// Ends the session for this reason. Its slots are freed when its owner is
@@ -173,7 +174,7 @@ impl<T, C: Clock> SessionHandle<T, C> {
     pub fn close(&self, reason: CloseReason) -> Result<(), Closed> {
         self.record.check()?;
         self.record
-            .end(End { reason, teller: Teller::Caller })
+            .end(End::new(reason, Teller::Caller))
             .map_err(|before| Closed::new(before.reason))
     }
 

@@ -7,7 +7,9 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::Gate;
+use super::candidates::Order;
 use super::config::{Config, GateError};
+use super::policy::CapacityPolicy;
 use crate::clock::Clock;
 use crate::limit::Limit;
 
@@ -52,6 +54,23 @@ impl<K: 'static, T, C: Clock> Gate<K, T, C> {
     /// [`GateError`], and nothing changes.
     pub fn set_max_lifetime(&self, lifetime: Option<Duration>) -> Result<(), GateError> {
         self.change(|config| config.max_lifetime = lifetime, |config| self.retime(config))
+    }
+
+    /// Changes how long a session is safe from eviction after its last activity.
+    ///
+    /// # Errors
+    ///
+    /// [`GateError`], and nothing changes, if the gate does not
+    /// [evict the idle](CapacityPolicy::EvictIdle), or the floor is too long.
+    pub fn set_eviction_floor(&self, floor: Duration) -> Result<(), GateError> {
+        let Some(candidates) = &self.core.candidates else { return Err(GateError::NO_FLOOR) };
+        if candidates.order != Order::LeastRecentlyActive {
+            return Err(GateError::NO_FLOOR);
+        }
+        self.change(
+            |config| config.policy = CapacityPolicy::EvictIdle { floor },
+            |config| candidates.set_floor(config.floor()),
+        )
     }
 
     /// One change at a time, of what is still right afterwards.

@@ -20,6 +20,7 @@ mod model {
     struct Counted<T> {
         value: T,
         order: AtomicUsize,
+        sibling: Sibling,
     }
 
     /// Touched before a value is there and before each upgrade, like the
@@ -40,15 +41,21 @@ mod model {
         }
 
         pub(crate) fn new_cyclic(make: impl FnOnce(&Weak<T>) -> T) -> Self {
-            let sibling = Sibling::new(AtomicUsize::new(0));
             let shared = std::sync::Arc::new_cyclic(|weak| {
-                let order = AtomicUsize::new(0);
+                let (order, sibling) = (AtomicUsize::new(0), Sibling::default());
                 let value = make(&Weak(weak.clone(), sibling.clone()));
                 sibling.fetch_add(1, Relaxed);
-                Counted { value, order }
+                Counted { value, order, sibling }
             });
             shared.order.fetch_add(1, Release);
             Self(Some(shared))
+        }
+    }
+
+    impl<T> Arc<T> {
+        pub(crate) fn downgrade(this: &Self) -> Weak<T> {
+            let shared = this.0.as_ref().expect("not being dropped");
+            Weak(std::sync::Arc::downgrade(shared), shared.sibling.clone())
         }
     }
 

@@ -21,7 +21,7 @@ impl std::error::Error for Expired {}
 pub enum HoldError {
     /// It fired before, or its wheel was dropped.
     Expired,
-    /// It has 131,071 holds already, as many as a word can count.
+    /// It has 131,070 holds already, as many as a word can count.
     TooMany,
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for HoldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Expired => Expired.fmt(f),
-            Self::TooMany => f.write_str("the timer is held 131071 times; that is the most"),
+            Self::TooMany => f.write_str("the timer is held 131070 times; that is the most"),
         }
     }
 }

@@ -51,6 +51,7 @@ use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::thread;
 pub use error::{Expired, HoldError, WheelFull};
 use shard::{Shard, Shared};
+pub(crate) use timer::Unused;
 pub use timer::{Hold, Timer};
 use visit::Purpose;
 use word::Word;

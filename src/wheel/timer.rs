@@ -5,7 +5,7 @@
 //! reuses it, and its idle time stays what it was.
 //!
 //! *Linearization points*: touch → its CAS, or the load where the deadline is
-//! late enough; cancel, hold, release, confirm → their CAS, or the load that
+//! late enough; cancel, hold, release, confirm, seal → their CAS, or the load that
 //! finds the timer fired.
 //!
 //! *Memory orderings*: each of those CAS is `AcqRel` (`node.rs`), so that what
@@ -28,6 +28,14 @@ use super::visit::deadline_after;
 use super::word::{State, Word};
 use crate::clock::{Clock, SystemClock};
 use crate::sync::atomic::Ordering::*;
+
+/// A timer as it was seen, that nobody held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unused {
+    word: Word,
+    /// The tick of its insert, its last touch, or the end of its last hold.
+    pub(crate) since: u64,
+}
 
 /// A timer in a [`TimerWheel`](crate::TimerWheel), by its owner: dropping it
 /// cancels the timer, and drops the payload at once if it has not fired.
@@ -101,7 +109,7 @@ impl<T, C> Timer<T, C> {
         let deadline = deadline_after(now, node.idle());
         let mut word = Word(node.word.load(Relaxed));
         loop {
-            if word.state() != State::Live {
+            if !word.is_open() {
                 return Err(Expired);
             }
             if deadline <= word.deadline() {
@@ -120,7 +128,7 @@ impl<T, C> Timer<T, C> {
     /// # Errors
     ///
     /// [`HoldError::Expired`] if the timer has fired, or its wheel was dropped;
-    /// [`HoldError::TooMany`] if it is held 131,071 times.
+    /// [`HoldError::TooMany`] if it is held 131,070 times.
     pub fn hold(&self) -> Result<Hold<'_, T, C>, HoldError>
     where
         C: Clock,
@@ -133,7 +141,7 @@ impl<T, C> Timer<T, C> {
     pub(crate) fn hold_owned(&self) -> Result<(), HoldError> {
         let mut word = self.node().word();
         loop {
-            if word.state() != State::Live {
+            if !word.is_open() {
                 return Err(HoldError::Expired);
             }
             let held = word.held_once_more().ok_or(HoldError::TooMany)?;
@@ -170,6 +178,26 @@ impl<T, C> Timer<T, C> {
             }
         }
         false
+    }
+
+    /// Since when nobody has touched or held the timer, or `None` if it is held
+    /// or has fired. Only for idle times that do not reach the last tick.
+    pub(crate) fn unused(&self) -> Option<Unused> {
+        let word = self.node().word();
+        let is_unused = word.is_open() && !word.is_held();
+        let since = word.deadline().saturating_sub(self.node().idle());
+        is_unused.then_some(Unused { word, since })
+    }
+
+    /// Makes every touch and hold from now on fail as if the timer had fired,
+    /// which it then never does, unless it was used since it was seen.
+    pub(crate) fn seal(&self, unused: Unused) -> bool {
+        self.node().decide(unused.word, unused.word.sealed()).is_ok()
+    }
+
+    /// Was the timer sealed?
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.node().word().is_sealed()
     }
 
     /// Takes the timer out and gives its payload back, or `None` if it has

@@ -44,6 +44,7 @@ const DEADLINE_BITS: u32 = 44;
 const STATE_SHIFT: u32 = 61;
 const ONE_HOLD: u64 = 1 << DEADLINE_BITS;
 const DEADLINE: u64 = ONE_HOLD - 1;
+/// As many holds as fit; of a live timer: it is sealed.
 const HOLDS: u64 = (1 << STATE_SHIFT) - ONE_HOLD;
 
 impl Word {
@@ -91,7 +92,22 @@ impl Word {
 
     /// The word with one more hold, or `None` if there is no room for it.
     pub(super) const fn held_once_more(self) -> Option<Self> {
-        if self.0 & HOLDS == HOLDS { None } else { Some(Self(self.0 + ONE_HOLD)) }
+        if self.0 & HOLDS >= HOLDS - ONE_HOLD { None } else { Some(Self(self.0 + ONE_HOLD)) }
+    }
+
+    /// The word of a timer that is held for good, by nobody: it can be touched
+    /// and held no more.
+    pub(super) const fn sealed(self) -> Self {
+        Self(self.0 | HOLDS)
+    }
+
+    pub(super) const fn is_sealed(self) -> bool {
+        self.0 & HOLDS == HOLDS
+    }
+
+    /// Can the timer be touched and held?
+    pub(super) fn is_open(self) -> bool {
+        self.state() == State::Live && !self.is_sealed()
     }
 
     /// The word with one hold less; the caller's is one of them.

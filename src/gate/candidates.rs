@@ -1,0 +1,177 @@
+//! Read after `record.rs`. The established sessions in the order in which an
+//! eviction considers them, if the gate evicts.
+//!
+//! *Rank*: a session stands under its rank and its number. Where the oldest
+//! goes first, the rank is the number, drawn by the reservation, and never
+//! changes. Where the least recently active goes first, it is a tick at or
+//! before which the session was last active, and 1: nobody moves it on while
+//! it is used; a search that finds it used since does (`evict.rs`). So an
+//! activity costs nothing here, and each step of a search that is in vain is
+//! paid for by an activity.
+//!
+//! *Invariant*: a session's `rank` word says where it stands, and only goes up.
+//! Who changes the word from `from` to `to` enters it under `to`, then takes it
+//! out from under `from`, then confirms the word by a CAS to itself; if that
+//! fails, takes it out from under `to` too. So
+//! - a session that is in the order stays visible while it moves, for it is
+//!   under `from` until it is under `to`, and whoever finds it under a rank
+//!   that its word does not have finishes the move;
+//! - nothing is left of a session whose owner is gone: the owner swaps the word
+//!   to `GONE` and takes the session out from under what was there. If the swap
+//!   comes after the confirmation, the entry is there and is taken out; if it
+//!   comes before, the confirmation fails.
+//!
+//! | access | ordering | pairs with | without it | model that fails |
+//! |---|---|---|---|---|
+//! | the confirming CAS | `AcqRel` | the owner's swap | the owner misses the entry | |
+//! | the owner's swap | `AcqRel` | the confirming CAS | the same | |
+//!
+//! (The skip list is one step of a model, so that no ordering here can be
+//! shown to be needed; that the confirmation is can:
+//! `nothing_is_left_of_a_session_that_is_moved_as_its_owner_leaves`.)
+//!
+//! *Memory*: an entry for each session that is established and whose owner
+//! lives; entries are given back by epochs, as the skip list does.
+//!
+//! *Progress*: lock-free, but for the allocation of an entry.
+
+use std::fmt;
+
+use super::config::Config;
+use super::policy::CapacityPolicy;
+use super::record::Record;
+use crate::sync::arc::{Arc, Weak};
+use crate::sync::atomic::{AtomicU64, Ordering::*, load_settled};
+use crate::sync::ordered::{Key, OrderedMap};
+
+/// The rank of who is not in the order yet.
+const NOWHERE: u64 = 0;
+/// The rank of who is in it no more.
+const GONE: u64 = u64::MAX;
+
+/// Where a session stands.
+#[derive(Debug)]
+pub(super) struct Place {
+    rank: AtomicU64,
+    number: u64,
+}
+
+impl Place {
+    pub(super) fn new(number: u64) -> Self {
+        Self { rank: AtomicU64::new(NOWHERE), number }
+    }
+
+    /// The tick of an activity as a rank.
+    pub(super) const fn rank_of(tick: u64) -> u64 {
+        tick + 1
+    }
+}
+
+/// Who goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Oldest,
+    LeastRecentlyActive,
+}
+
+pub(super) struct Candidates<T, C> {
+    pub(super) order: Order,
+    sessions: OrderedMap<Weak<Record<T, C>>>,
+    /// The number of the next session.
+    next: AtomicU64,
+    /// In ticks; a number of its own.
+    floor: AtomicU64,
+}
+
+impl<T: Send + Sync + 'static, C: Send + Sync + 'static> Candidates<T, C> {
+    /// `None` if the gate evicts nobody.
+    pub(super) fn of(config: &Config) -> Option<Self> {
+        let order = match config.policy {
+            CapacityPolicy::Reject => return None,
+            CapacityPolicy::EvictIdle { .. } => Order::LeastRecentlyActive,
+            CapacityPolicy::EvictOldest => Order::Oldest,
+        };
+        let floor = AtomicU64::new(config.floor());
+        Some(Self { order, sessions: OrderedMap::new(), next: AtomicU64::new(1), floor })
+    }
+}
+
+impl<T, C> Candidates<T, C> {
+    /// The number of a session that is being reserved.
+    pub(super) fn draw(&self) -> u64 {
+        self.next.fetch_add(1, Relaxed)
+    }
+
+    /// How long a session is safe after its last activity.
+    pub(super) fn floor(&self) -> u64 {
+        match self.order {
+            Order::Oldest => 0,
+            Order::LeastRecentlyActive => load_settled(&self.floor),
+        }
+    }
+
+    pub(super) fn set_floor(&self, ticks: u64) {
+        self.floor.swap(ticks, Relaxed);
+    }
+
+    /// The first session after this key. Its weak side may be all that is left.
+    pub(super) fn after(&self, key: Key) -> Option<(Key, Weak<Record<T, C>>)> {
+        self.sessions.after(key)
+    }
+
+    /// The session is about to be established, at this tick. Its owner may be
+    /// gone, then nothing happens.
+    pub(super) fn enter(&self, record: &Arc<Record<T, C>>, now: u64) {
+        let rank = match self.order {
+            Order::Oldest => record.place.number,
+            Order::LeastRecentlyActive => Place::rank_of(now),
+        };
+        self.move_on(record, NOWHERE, rank);
+    }
+
+    /// The session, found under `from`, is to stand under `to`; or wherever its
+    /// word says by now.
+    pub(super) fn move_on(&self, record: &Arc<Record<T, C>>, from: u64, to: u64) {
+        let Place { rank, number } = &record.place;
+        let to = match rank.compare_exchange(from, to, AcqRel, Acquire) {
+            Ok(_) => to,
+            Err(GONE) => return self.sessions.remove((from, *number)),
+            Err(other) => other,
+        };
+        self.sessions.insert((to, *number), Arc::downgrade(record));
+        if from != NOWHERE {
+            self.sessions.remove((from, *number));
+        }
+        if rank.compare_exchange(to, to, AcqRel, Relaxed).is_err() {
+            self.sessions.remove((to, *number));
+        }
+    }
+
+    /// The session is no candidate any more, for good.
+    pub(super) fn leave(&self, place: &Place) {
+        match place.rank.swap(GONE, AcqRel) {
+            NOWHERE | GONE => {}
+            rank => self.sessions.remove((rank, place.number)),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+}
+
+impl Config {
+    /// The floor of an eviction in ticks, one at least.
+    pub(super) fn floor(&self) -> u64 {
+        match self.policy {
+            CapacityPolicy::EvictIdle { floor } => self.ticks(Some(floor)).max(1),
+            _ => 0,
+        }
+    }
+}
+
+impl<T, C> fmt::Debug for Candidates<T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Candidates").field("order", &self.order).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,108 @@
+//! Read after `candidates.rs`. Eviction: the slot of a session passes to a
+//! newcomer in the step that ends the session.
+//!
+//! *Invariant*: a slot has one owner. An end that passes the slot (`phase.rs`)
+//! makes it the evictor's; after any other end it stays with the session's
+//! owner, whose drop looks at the phase. The gate's count never changes.
+//!
+//! *Two steps*. First the evictor seals the idle timer, by a CAS from a word
+//! that says that nobody holds it and since when: of an enter or a touch and
+//! the seal exactly one wins, so a busy session is never evicted, nor one that
+//! was active meanwhile. Then it ends the session. Whoever is turned away by the
+//! seal ends it just so, on the evictor's behalf; whoever ends it for another
+//! reason in between has won, and the evictor looks on.
+//!
+//! *Linearization point*: the CAS on the phase, for the victim's end and the
+//! newcomer's admission alike.
+//!
+//! *Who tells*: a timer that is due at once, made before the victim is ended
+//! (that may fail), held until it is, and owned by the victim: so the next
+//! `advance` tells, and nothing is left if the victim's owner goes before.
+//!
+//! *The least recently active* is exact: activity only moves a session back, so
+//! one whose rank is its last activity, with nobody before it, is the least.
+//!
+//! | race | ruling |
+//! |---|---|
+//! | enter, touch | the CAS on the idle timer's word: used, or sealed |
+//! | close, a timeout, the owner's drop | the CAS on the phase |
+//! | another evictor | the seal; the other looks on |
+//! | `set_limit` | a slot that passes is not counted anew, so no limit refuses it |
+//! | `close_all` fires the timer that tells | it ends the session for the gate's reason if nothing has, and tells |
+//! | enter after the seal, before the end | it ends the session as evicted, and is told so |
+//!
+//! *Progress*: lock-free, but for the timer's and the index's memory.
+
+use super::candidates::{Candidates, Order, Place};
+use super::core::Core;
+use super::phase::{End, Phase};
+use super::record::Record;
+use crate::clock::Clock;
+use crate::sync::arc::Arc;
+use crate::wheel::Unused;
+
+/// A session that may be evicted, as it was seen.
+pub(super) struct Victim<T, C> {
+    record: Arc<Record<T, C>>,
+    seen: Unused,
+}
+
+/// There is nobody to evict; perhaps there is after so many ticks.
+pub(super) struct NoVictim {
+    pub(super) wait: Option<u64>,
+}
+
+impl<T, C: Clock> Core<T, C> {
+    /// The session to evict at `now`: the first in its order that is
+    /// established, has nothing in flight, and is not safe by the floor.
+    pub(super) fn victim(&self, now: u64) -> Result<Victim<T, C>, NoVictim> {
+        let Some(candidates) = &self.candidates else { return Err(NoVictim { wait: None }) };
+        let mut last = (0, 0);
+        while let Some((key, record)) = candidates.after(last) {
+            let safe_until = key.0.saturating_add(candidates.floor());
+            if candidates.order == Order::LeastRecentlyActive && safe_until > Place::rank_of(now) {
+                return Err(NoVictim { wait: Some(safe_until - Place::rank_of(now)) });
+            }
+            last = key;
+            // If it is gone, its owner is taking it out.
+            let Some(record) = record.upgrade() else { continue };
+            match (record.phase(), record.unused()) {
+                (Phase::Closing(_), _) => candidates.leave(&record.place),
+                (Phase::Established, Some(seen)) => match candidates.order {
+                    Order::LeastRecentlyActive if Place::rank_of(seen.since) > key.0 => {
+                        candidates.move_on(&record, key.0, Place::rank_of(seen.since));
+                    }
+                    _ => return Ok(Victim { record, seen }),
+                },
+                // It is active now.
+                (Phase::Established, None) if candidates.order == Order::LeastRecentlyActive => {
+                    candidates.move_on(&record, key.0, Place::rank_of(now));
+                }
+                _ => {}
+            }
+        }
+        Err(NoVictim { wait: None })
+    }
+
+    /// Ends the session to evict and makes its slot the caller's.
+    pub(super) fn evict(&self, now: u64) -> Result<(), NoVictim> {
+        loop {
+            let Victim { record, seen } = self.victim(now)?;
+            let Some(tells) = Record::telling(&record, now) else {
+                return Err(NoVictim { wait: None });
+            };
+            if !record.seal(seen) {
+                continue;
+            }
+            let end = record.end(End::EVICTION).map_or_else(|before| before, |()| End::EVICTION);
+            self.candidates.as_ref().into_iter().for_each(|all: &Candidates<_, _>| {
+                all.leave(&record.place);
+            });
+            if end.passes_slot {
+                record.tell_by(tells, now);
+                self.alarm.ring();
+                return Ok(());
+            }
+        }
+    }
+}
