@@ -234,6 +234,12 @@ impl AdmissionCounter {
         self.snapshot().limit()
     }
 
+    /// Is more in use than the limit allows, which was lowered?
+    pub(crate) fn is_over(&self) -> bool {
+        let word = self.snapshot();
+        word.in_use() > word.limit().most()
+    }
+
     fn snapshot(&self) -> Word {
         Word(self.word.load(Acquire))
     }

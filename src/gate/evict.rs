@@ -27,13 +27,13 @@
 //! | enter, touch | the CAS on the idle timer's word: used, or sealed |
 //! | close, a timeout, the owner's drop | the CAS on the phase |
 //! | another evictor | the seal; the other looks on |
-//! | `set_limit` | a slot that passes is not counted anew, so no limit refuses it |
+//! | `set_limit` | while more is in use than the limit allows, nobody is evicted; a limit that is lowered later refuses no slot that passes |
 //! | `close_all` fires the timer that tells | it ends the session for the gate's reason if nothing has, and tells |
 //! | enter after the seal, before the end | it ends the session as evicted, and is told so |
 //!
 //! *Progress*: lock-free, but for the timer's and the index's memory.
 
-use super::candidates::{Candidates, Order, Place};
+use super::candidates::{Order, Place};
 use super::core::Core;
 use super::phase::{End, Phase};
 use super::record::Record;
@@ -57,6 +57,9 @@ impl<T, C: Clock> Core<T, C> {
     /// established, has nothing in flight, and is not safe by the floor.
     pub(super) fn victim(&self, now: u64) -> Result<Victim<T, C>, NoVictim> {
         let Some(candidates) = &self.candidates else { return Err(NoVictim { wait: None }) };
+        if self.counter.is_over() {
+            return Err(NoVictim { wait: None });
+        }
         let mut last = (0, 0);
         while let Some((key, record)) = candidates.after(last) {
             let safe_until = key.0.saturating_add(candidates.floor());
@@ -95,9 +98,7 @@ impl<T, C: Clock> Core<T, C> {
                 continue;
             }
             let end = record.end(End::EVICTION).map_or_else(|before| before, |()| End::EVICTION);
-            self.candidates.as_ref().into_iter().for_each(|all: &Candidates<_, _>| {
-                all.leave(&record.place);
-            });
+            record.leave_candidates();
             if end.passes_slot {
                 record.tell_by(tells, now);
                 self.alarm.ring();

@@ -265,10 +265,14 @@ impl<T, C> Record<T, C> {
     pub(super) fn release(&self) {
         let reason = self.core.closed().unwrap_or(CloseReason::Released);
         _ = self.end(End::new(reason, Teller::Caller));
+        self.leave_candidates();
+        self.core.tallies.left();
+    }
+
+    pub(super) fn leave_candidates(&self) {
         if let Some(candidates) = &self.core.candidates {
             candidates.leave(&self.place);
         }
-        self.core.tallies.left();
     }
 
     /// The owner is gone, and its slot with it, unless that was passed on.
