@@ -185,7 +185,7 @@ fn evictions_under_contention_drift_nothing() {
         let full: Vec<_> = (0..LIMIT).map(|tag| admit(&gate, tag).unwrap()).collect();
         let (done, evictions) = (AtomicBool::new(false), AtomicU32::new(0));
         thread::scope(|scope| {
-            scope.spawn(|| {
+            let observer = scope.spawn(|| {
                 while !done.load(Relaxed) {
                     assert_eq!(gate.in_use(), LIMIT, "sessions while slots only pass");
                 }
@@ -212,6 +212,7 @@ fn evictions_under_contention_drift_nothing() {
                 .collect();
             let all: Vec<_> = workers.into_iter().map(|worker| worker.join().unwrap()).collect();
             done.store(true, Relaxed);
+            observer.join().unwrap();
             let stats = gate.stats();
             let evicted = evictions.load(Relaxed);
             assert!(evicted > LIMIT, "{evicted} evictions");
