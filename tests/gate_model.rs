@@ -37,12 +37,13 @@ proptest! {
 
     #[test]
     fn the_gate_answers_as_a_sequential_one(
-        (limit, subject_limit, idle) in (1_u32..6, 0_u32..4, 1_u64..60),
+        limits in (1_u32..6, 0_u32..4, 1_u64..60),
+        policy in prop_oneof![Just(None), Just(Some(None)), (1_u64..8).prop_map(|floor| Some(Some(floor)))],
         steps in prop::collection::vec(step(), 0..80),
         after in prop::collection::vec(step(), 0..10),
     ) {
         let closing = [Step::CloseAll, Step::Expire];
         let all: Vec<_> = steps.into_iter().chain(closing).chain(after).collect();
-        model::run(limit, subject_limit, idle, &all);
+        model::run(limits, policy, &all);
     }
 }

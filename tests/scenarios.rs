@@ -13,7 +13,8 @@ use std::thread;
 use std::time::Duration;
 
 use headcount::{
-    Cause, CloseReason, Gate, GateBuilder, Limit, ManualClock, Rejected, Session, SessionHandle,
+    CapacityPolicy, Cause, CloseReason, Gate, GateBuilder, Limit, ManualClock, Rejected, Session,
+    SessionHandle,
 };
 
 type Clock = Arc<ManualClock>;
@@ -267,17 +268,87 @@ fn panic_everywhere() {
     assert_eq!(bystander.reason(), None, "untouched");
 }
 
+/// Each way to make room.
+fn evicting() -> [CapacityPolicy; 2] {
+    [CapacityPolicy::EvictOldest, CapacityPolicy::EvictIdle { floor: 5 * MS }]
+}
+
 /// B is created but has not completed its handshake, A is busy, all slots are
 /// taken: C is refused and B's handshake works.
 #[test]
 fn evict_pending() {
-    let (gate, _clock) = gate(2);
-    let a = anonymous(&gate, 1).unwrap();
-    let _request = a.enter().unwrap();
-    let b = gate.reserve(None::<&str>, 2).unwrap().commit().unwrap();
-    assert_eq!(anonymous(&gate, 3).unwrap_err().cause(), Cause::AtCapacity);
-    b.establish().unwrap();
-    assert!(b.enter().is_ok());
+    for policy in evicting() {
+        let (builder, clock) = builder(2);
+        let gate = builder.at_capacity(policy).build().unwrap();
+        let a = anonymous(&gate, 1).unwrap();
+        let _request = a.enter().unwrap();
+        let b = gate.reserve(None::<&str>, 2).unwrap().commit().unwrap();
+        clock.set(9);
+        assert_eq!(anonymous(&gate, 3).unwrap_err().cause(), Cause::AtCapacity);
+        b.establish().unwrap();
+        assert!(b.enter().is_ok());
+    }
+}
+
+/// A long call is the oldest: it is never the victim, and becomes one after it
+/// ends, and the floor has passed.
+#[test]
+fn evict_inflight() {
+    for policy in evicting() {
+        let (builder, clock) = builder(1);
+        let gate = builder.at_capacity(policy).build().unwrap();
+        let session = anonymous(&gate, 1).unwrap();
+        let call = session.enter().unwrap();
+        clock.set(1000);
+        assert_eq!(anonymous(&gate, 2).unwrap_err().cause(), Cause::AtCapacity);
+        drop(call);
+        if policy != CapacityPolicy::EvictOldest {
+            let refused = anonymous(&gate, 2).unwrap_err();
+            assert!(refused.retry_after() <= Some(5 * MS));
+            clock.set(1005);
+        }
+        assert!(anonymous(&gate, 2).is_ok());
+        assert_eq!(session.reason(), Some(CloseReason::Evicted));
+    }
+}
+
+/// A request comes for a session that was just evicted: it learns that, and one
+/// that came before is served to its end.
+#[test]
+fn evict_vs_request() {
+    const ROUNDS: u32 = 500;
+    let (builder, _clock) = builder(1);
+    let gate = builder.at_capacity(CapacityPolicy::EvictOldest).build().unwrap();
+    let (mut evicted, mut served) = (0, 0);
+    for round in 0..ROUNDS {
+        let session = anonymous(&gate, round).unwrap();
+        let (handle, barrier) = (session.handle(), Barrier::new(2));
+        let (request, newcomer) = thread::scope(|scope| {
+            let request = scope.spawn(|| {
+                barrier.wait();
+                handle.enter()
+            });
+            barrier.wait();
+            let newcomer = anonymous(&gate, ROUNDS);
+            (request.join().unwrap(), newcomer)
+        });
+        match request {
+            Ok(request) => {
+                served += 1;
+                assert_eq!(newcomer.unwrap_err().cause(), Cause::AtCapacity);
+                assert_eq!(request.session().reason(), None);
+            }
+            Err(error) => {
+                evicted += 1;
+                assert_eq!(error.reason(), Some(CloseReason::Evicted));
+                assert!(newcomer.is_ok());
+            }
+        }
+        drop(session);
+    }
+    assert_eq!(evicted + served, ROUNDS);
+    gate.expired();
+    assert_empty(&gate);
 }
 
 #[test]
@@ -366,13 +437,24 @@ fn dead_lockout() {
         sessions.remove(&tag);
     }
     assert!(anonymous(&gate, 9).is_ok());
+
+    // Where the idle are evicted, nobody waits for the timeout.
+    for policy in evicting() {
+        let (builder, clock) = builder(3);
+        let gate = builder.at_capacity(policy).build().unwrap();
+        let _dead: Vec<_> = (0..3).map(|tag| anonymous(&gate, tag).unwrap()).collect();
+        clock.set(5);
+        assert!(anonymous(&gate, 9).is_ok());
+    }
 }
 
 /// One subject creates in a loop: nobody else is refused or ended for it.
 #[test]
 fn one_client_flood() {
     let (builder, _clock) = builder(100);
-    let gate = builder.subject_limit(Limit::at_most(2)).build().unwrap();
+    let policy = CapacityPolicy::EvictOldest;
+    let builder = builder.subject_limit(Limit::at_most(2)).at_capacity(policy);
+    let gate = builder.build().unwrap();
     let others: Vec<_> = (0..50).map(|n| gate.admit(Some(&*n.to_string()), n).unwrap()).collect();
     let flood: Vec<_> = (0..10_000).filter_map(|n| gate.admit(Some("hostile"), n).ok()).collect();
     assert_eq!((flood.len(), gate.in_use_by("hostile")), (2, 2));
@@ -394,6 +476,14 @@ fn rate_then_cap() {
     drop(second);
     let third = gate.set_limit(Limit::at_most(5)).map(|_| anonymous(&gate, 4));
     assert_eq!(third.unwrap().unwrap_err().cause(), Cause::RateLimited);
+
+    // Who is refused for the rate evicts nobody.
+    let (builder, _clock) = self::builder(1);
+    let builder = builder.rate(1, 1000 * MS).at_capacity(CapacityPolicy::EvictOldest);
+    let gate = builder.build().unwrap();
+    let first = anonymous(&gate, 1).unwrap();
+    assert_eq!(anonymous(&gate, 2).unwrap_err().cause(), Cause::RateLimited);
+    assert_eq!(first.reason(), None);
 }
 
 /// The session is closed during a long call: it is told apart from those that

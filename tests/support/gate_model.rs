@@ -1,12 +1,15 @@
-//! A sequential model of the gate's whole API. The property test drives steps
-//! through it.
+//! Drives steps through the gate's whole API and a sequential model.
+
+#[path = "gate_spec.rs"]
+mod spec;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use headcount::{
-    Activity, Cause, CloseReason, Gate, Limit, ManualClock, Rejected, Reservation, Session,
+    Activity, CapacityPolicy, Cause, CloseReason, Gate, Limit, ManualClock, Reservation, Session,
 };
+use spec::{INIT, LIFE, MOST, Model, Tag, WINDOW};
 
 /// One call. Indices are taken modulo the number of what they select.
 #[derive(Clone, Copy, Debug)]
@@ -46,123 +49,6 @@ pub enum Step {
 }
 
 type Clock = Arc<ManualClock>;
-type Tag = u32;
-
-const INIT: u64 = 7;
-const LIFE: u64 = 40;
-const MOST: usize = 6;
-const WINDOW: u64 = 15;
-
-/// What a sequential gate knows of a session whose owner lives.
-struct Seat {
-    tag: Tag,
-    subject: Option<u8>,
-    is_pending: bool,
-    busy: usize,
-    idle: u64,
-    idle_at: u64,
-    init_at: u64,
-    life_at: u64,
-    end: Option<CloseReason>,
-}
-
-impl Seat {
-    /// The reasons that hold at `now`; there is no order among them.
-    fn due(&self, now: u64) -> Vec<CloseReason> {
-        let is_idle = !self.is_pending && self.busy == 0 && self.idle_at <= now;
-        let due = [
-            (is_idle, CloseReason::Idle),
-            (self.is_pending && self.init_at <= now, CloseReason::InitTimeout),
-            (self.life_at <= now, CloseReason::MaxLifetime),
-        ];
-        due.into_iter().filter(|&(holds, _)| holds).map(|(_, reason)| reason).collect()
-    }
-}
-
-/// A sequential gate.
-struct Model {
-    now: u64,
-    limit: u32,
-    subject_limit: u32,
-    idle: u64,
-    is_closed: bool,
-    reserved: Vec<Seat>,
-    seats: Vec<Seat>,
-    /// When each admission leaves the rate window, by its tag.
-    window: Vec<(Tag, u64)>,
-    admitted: u64,
-    rejected: [u64; Cause::ALL.len()],
-    ended: [u64; CloseReason::ALL.len()],
-}
-
-impl Model {
-    fn held(&self, subject: u8) -> u32 {
-        let seats = self.seats.iter().chain(&self.reserved);
-        seats.filter(|seat| seat.subject == Some(subject)).count() as u32
-    }
-
-    fn in_use(&self) -> u32 {
-        (self.seats.len() + self.reserved.len()) as u32
-    }
-
-    /// The causes for which a subject may be refused now.
-    fn causes(&mut self, subject: Option<u8>) -> Vec<Cause> {
-        let now = self.now;
-        self.window.retain(|&(_, leaves)| leaves > now);
-        if self.is_closed {
-            return vec![Cause::ShutDown];
-        }
-        if subject.is_some_and(|subject| self.held(subject) >= self.subject_limit) {
-            return vec![Cause::SubjectAtLimit];
-        }
-        let full = (self.window.len() >= MOST).then_some(Cause::RateLimited);
-        full.into_iter().chain((self.in_use() >= self.limit).then_some(Cause::AtCapacity)).collect()
-    }
-
-    fn reserve(&mut self, tag: Tag, subject: Option<u8>) -> Seat {
-        self.window.push((tag, self.now + WINDOW));
-        let (idle, never) = (self.idle.min(LIFE), u64::MAX);
-        let (is_pending, busy, end) = (true, 0, None);
-        Seat {
-            tag,
-            subject,
-            is_pending,
-            busy,
-            idle,
-            idle_at: never,
-            init_at: never,
-            life_at: never,
-            end,
-        }
-    }
-
-    fn commit(&mut self, mut seat: Seat) {
-        self.admitted += 1;
-        (seat.init_at, seat.life_at) = (self.now + INIT, self.now + LIFE);
-        self.seats.push(seat);
-    }
-
-    fn establish(&mut self, index: usize) {
-        let seat = &mut self.seats[index];
-        if std::mem::take(&mut seat.is_pending) {
-            seat.idle_at = self.now + seat.idle;
-        }
-    }
-
-    fn end(&mut self, index: usize, reason: CloseReason) {
-        assert_eq!(self.seats[index].end.replace(reason), None, "it ends once");
-        self.ended[reason as usize] += 1;
-    }
-
-    fn refused(&mut self, refused: &Rejected, causes: &[Cause]) {
-        assert!(causes.contains(&refused.cause()), "{refused:?} is none of {causes:?}");
-        self.rejected[refused.cause() as usize] += 1;
-        if refused.cause() == Cause::RateLimited {
-            let first = self.window.iter().map(|&(_, leaves)| leaves).min().unwrap();
-            assert_eq!(refused.retry_after(), Some(Duration::from_millis(first - self.now)));
-        }
-    }
-}
 
 /// The real gate beside the model, in the same order.
 struct Run {
@@ -176,7 +62,11 @@ struct Run {
 }
 
 /// Runs `steps`, each of which must be answered as the model says.
-pub fn run(limit: u32, subject_limit: u32, idle: u64, steps: &[Step]) {
+pub fn run(
+    (limit, subject_limit, idle): (u32, u32, u64),
+    policy: Option<Option<u64>>,
+    steps: &[Step],
+) {
     let clock = Arc::new(ManualClock::new());
     let ticks = Duration::from_millis;
     let gate = Gate::builder()
@@ -187,6 +77,11 @@ pub fn run(limit: u32, subject_limit: u32, idle: u64, steps: &[Step]) {
         .idle_timeout(ticks(idle))
         .max_lifetime(ticks(LIFE))
         .may_lock_out_for_ever()
+        .at_capacity(match policy {
+            None => CapacityPolicy::Reject,
+            Some(None) => CapacityPolicy::EvictOldest,
+            Some(Some(floor)) => CapacityPolicy::EvictIdle { floor: ticks(floor) },
+        })
         .clock(Arc::clone(&clock))
         .build()
         .expect("a good configuration");
@@ -196,9 +91,11 @@ pub fn run(limit: u32, subject_limit: u32, idle: u64, steps: &[Step]) {
         subject_limit,
         idle,
         is_closed: false,
+        policy,
         reserved: Vec::new(),
         seats: Vec::new(),
         window: Vec::new(),
+        untold: Vec::new(),
         admitted: 0,
         rejected: [0; Cause::ALL.len()],
         ended: [0; CloseReason::ALL.len()],
@@ -223,10 +120,11 @@ impl Run {
         let model = &mut self.model;
         match step {
             Step::Reserve(subject) => {
-                let causes = model.causes(subject);
+                let (causes, victims) = (model.causes(subject), model.victims());
                 match self.gate.reserve(subject.as_ref(), self.next) {
                     Ok(reservation) => {
                         assert_eq!(causes, [], "{step:?} was granted");
+                        evicted(model, &self.sessions, &victims);
                         let seat = model.reserve(self.next, subject);
                         model.reserved.push(seat);
                         self.reservations.push(reservation);
@@ -236,10 +134,11 @@ impl Run {
                 self.next += 1;
             }
             Step::Admit(subject) => {
-                let causes = model.causes(subject);
+                let (causes, victims) = (model.causes(subject), model.victims());
                 match self.gate.admit(subject.as_ref(), self.next) {
                     Ok(session) => {
                         assert_eq!(causes, [], "{step:?} was granted");
+                        evicted(model, &self.sessions, &victims);
                         let seat = model.reserve(self.next, subject);
                         model.commit(seat);
                         model.establish(model.seats.len() - 1);
@@ -372,6 +271,11 @@ impl Run {
                     self.model.end(index, reason);
                 }
                 (None, None) => assert_eq!(due, [], "it is due"),
+                (Some(CloseReason::Evicted), reason) => {
+                    let untold = self.model.untold.iter().position(|&tag| tag == seat.tag);
+                    assert_eq!(reason, untold.map(|_| CloseReason::Evicted));
+                    untold.map(|index| self.model.untold.swap_remove(index));
+                }
                 // Of a gate that is closed each is told of once, after its end.
                 (Some(end), reason) => {
                     assert!(reason.is_none() || reason == Some(end));
@@ -392,5 +296,19 @@ impl Run {
         for subject in 0..3 {
             assert_eq!(self.gate.in_use_by(&subject), model.held(subject), "after {step:?}");
         }
+    }
+}
+
+/// One of these has made room, if there are any, and nobody else has.
+fn evicted(model: &mut Model, sessions: &[Session<u8, Tag, Clock>], victims: &[Tag]) {
+    let is_new =
+        |index: &usize| model.seats[*index].end.is_none() && sessions[*index].reason().is_some();
+    let new: Vec<_> = (0..sessions.len()).filter(is_new).collect();
+    assert_eq!(new.len(), victims.len().min(1), "of {victims:?}");
+    for index in new {
+        assert!(victims.contains(&model.seats[index].tag));
+        assert_eq!(sessions[index].reason(), Some(CloseReason::Evicted));
+        model.end(index, CloseReason::Evicted);
+        model.untold.push(model.seats[index].tag);
     }
 }
