@@ -21,7 +21,7 @@ use statrs::statistics::{Data, OrderStatistics};
 const USAGE: &str = "\
 usage: cargo bench --bench ratios -- PART... [OPTION]...
 
-  PART           admission, counts, wheel, rate, or all
+  PART           admission, counts, wheel, rate, gate, or all
   --rounds N     rounds to take the median of, 1 to 1000 (default 15)
   --window-ms N  time per measurement, 1 to 10000 (default 30); a shorter one
                  than that leaves out what takes long anyway
@@ -31,11 +31,12 @@ usage: cargo bench --bench ratios -- PART... [OPTION]...
 /// What has a part's name, and makes the part.
 type Make = (&'static str, fn() -> Part);
 
-const PARTS: [Make; 4] = [
+const PARTS: [Make; 5] = [
     ("admission", workloads::admission::part),
     ("counts", workloads::counts::part),
     ("wheel", workloads::wheel::part),
     ("rate", workloads::rate::part),
+    ("gate", workloads::gate::part),
 ];
 
 const WINDOW: Duration = Duration::from_millis(30);

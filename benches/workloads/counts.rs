@@ -24,7 +24,7 @@ use super::scatter;
 use crate::common::{Case, Goal, Measure, OURS, Over, Part, Worker, Workload};
 use peers::{Counts, Dash, MutexMap, Papaya, SccIndex, SccMap, Sharded};
 
-const SUBJECTS: usize = 1_000_000;
+pub(super) const SUBJECTS: usize = 1_000_000;
 
 const SUBJECT_LEN: usize = 23;
 
@@ -37,12 +37,12 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
     text
 });
 
-fn subject(number: usize) -> &'static str {
+pub(super) fn subject(number: usize) -> &'static str {
     &TEXT[number * SUBJECT_LEN..][..SUBJECT_LEN]
 }
 
 /// Where a thread starts in a table of this size: the threads lie far apart.
-fn start(thread: usize, table: usize) -> usize {
+pub(super) fn start(thread: usize, table: usize) -> usize {
     thread * (table / 8 + 1)
 }
 

@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod counts;
+pub mod gate;
 pub mod rate;
 pub mod wheel;
 

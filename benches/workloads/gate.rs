@@ -1,0 +1,177 @@
+//! The gate and what people manage sessions with.
+//!
+//! - `admit + end`: a session of a subject that has no other. A pair.
+//! - `anonymous`: the same without a subject.
+//! - `enter + leave`: an activity of a session at random. A pair.
+//! - `touch`: of a session at random.
+//! - `subject at limit`, `at capacity`, `rate limited`, `shut down`: who comes
+//!   is refused for that. An operation is a refusal.
+//! - `innocent of`: one thread works, the other is refused all the time, by the
+//!   same manager. Only the first is counted. It admits and ends, or, where
+//!   nobody is admitted, enters and leaves.
+//! - `alone with`: the same, but the other is refused by another manager.
+//!
+//! The number is how many sessions live throughout. Rate and shut down are not
+//! measured among a million: each takes a manager of its own.
+//!
+//! All take the time from the system's clock. The mutexes and the cache find a
+//! session by its id; the gate's owner has it in hand, and where it would not,
+//! the map that it then needs is in `headcount + dashmap`. moka counts nothing
+//! and knows neither subjects nor activities.
+
+mod cache;
+mod mutex;
+mod ours;
+mod sessions;
+mod work;
+
+use crate::common::{Case, Goal, Measure, OURS, Over, Part, Workload};
+use cache::Moka;
+use mutex::{Locked, ParkingLot, StdMutex};
+use ours::{Mapped, Ours};
+use sessions::{Manager, Sessions};
+use work::{Job, Live, Shared, Work};
+
+const SIZES: [(u32, &str); 3] = [(100, "100"), (10_000, "10k"), (1_000_000, "1M")];
+
+/// The largest of those that a short run measures, and where each cause of a
+/// refusal is measured.
+const SMALL: u32 = SIZES[1].0;
+
+const THREADS: [usize; 3] = [1, 2, 4];
+
+const STD: &str = "std Mutex manager";
+const PARKING_LOT: &str = "parking_lot Mutex manager";
+
+/// A workload's name. The few that there are stay until the program ends.
+fn name(what: &str, size: &str) -> &'static str {
+    format!("{what} {size}").leak()
+}
+
+fn window(set_up: impl Fn() -> Box<dyn Workload> + 'static) -> Measure {
+    Measure::Window(Box::new(set_up))
+}
+
+/// The cases of one peer.
+struct Cases<'a> {
+    peer: &'static str,
+    all: &'a mut Vec<Case>,
+}
+
+impl<'a> Cases<'a> {
+    fn of(peer: &'static str, all: &'a mut Vec<Case>) -> Self {
+        Self { peer, all }
+    }
+
+    /// By every number of threads.
+    fn job<M: Sessions>(&mut self, what: &str, (live, size): (u32, &str), job: &Job<M>) {
+        for threads in THREADS {
+            let job = job.clone();
+            let measure = window(move || Box::new(Work::of_all(&job)));
+            let (workload, takes_long) = (name(what, size), live > SMALL);
+            self.all.push(Case { workload, peer: self.peer, threads, measure, takes_long });
+        }
+    }
+
+    /// What any store of sessions can do.
+    fn stores<M: Sessions>(&mut self) -> [Shared<M>; SIZES.len()] {
+        SIZES.map(|size| {
+            let live = Live::open(size.0);
+            self.job("admit + end", size, &Job::new(&live, work::admissions));
+            self.job("touch", size, &Job::new(&live, work::touches));
+            live
+        })
+    }
+
+    /// What any manager of sessions can do.
+    fn manages<M: Manager>(&mut self) -> [Shared<M>; SIZES.len()] {
+        assert!(work::is_exact::<M>(), "{} does not admit exactly", self.peer);
+        let open = self.stores::<M>();
+        for (live, size) in open.iter().zip(SIZES) {
+            self.job("anonymous", size, &Job::new(live, work::anonymous));
+            self.job("enter + leave", size, &Job::new(live, work::requests));
+        }
+        open
+    }
+
+    /// The same, and who is refused, and who is there meanwhile.
+    fn everything<M: Manager>(&mut self) {
+        let open = self.manages::<M>();
+        for (live, size) in open.iter().zip(SIZES) {
+            self.job("subject at limit", size, &Job::new(live, work::at_limit));
+            self.job("at capacity", size, &Job::at_capacity(live, work::at_capacity));
+        }
+        for size in SIZES.into_iter().filter(|(live, _)| *live <= SMALL) {
+            let (limited, closed) = (Live::<M>::rate_limited(size.0), Live::<M>::closed(size.0));
+            self.job("rate limited", size, &Job::new(&limited, work::rate_limited));
+            self.job("shut down", size, &Job::new(&closed, work::shut_down));
+        }
+        let another = Live::open(SMALL);
+        let limited = [(), ()].map(|()| Live::<M>::rate_limited(SMALL));
+        let [_, open, _] = open;
+        let admits = Job::new(&open, work::admissions);
+        self.innocent(
+            "subject at limit",
+            &admits,
+            [&open, &another].map(|live| Job::new(live, work::at_limit)),
+        );
+        self.innocent(
+            "at capacity",
+            &Job::at_capacity(&open, work::requests),
+            [&open, &another].map(|live| Job::at_capacity(live, work::at_capacity)),
+        );
+        self.innocent(
+            "rate limited",
+            &Job::new(&limited[0], work::requests),
+            limited.each_ref().map(|live| Job::new(live, work::rate_limited)),
+        );
+    }
+
+    /// Beside another in the same manager, and beside one in another.
+    fn innocent<M: Manager>(&mut self, of: &str, job: &Job<M>, others: [Job<M>; 2]) {
+        for (what, other) in ["innocent of", "alone with"].into_iter().zip(others) {
+            let job = job.clone();
+            let measure = window(move || Box::new(Work::beside(&job, &other)));
+            let workload = name(what, of);
+            let peer = self.peer;
+            self.all.push(Case { workload, peer, threads: 2, measure, takes_long: false });
+        }
+    }
+}
+
+fn goals() -> Vec<Goal> {
+    let mut goals = Vec::new();
+    let mut goal = |workload, threads, over, at_least| {
+        goals.push(Goal { workload, threads, over, at_least });
+    };
+    for (peer, (_, size)) in
+        [STD, PARKING_LOT].into_iter().flat_map(|peer| SIZES.map(|s| (peer, s)))
+    {
+        goal(name("admit + end", size), 1, Over::Peer(peer), 1.0);
+        goal(name("admit + end", size), 2, Over::Peer(peer), 2.0);
+        goal(name("subject at limit", size), 2, Over::Peer(peer), 10.0);
+    }
+    // As a cost, at most 1.5 times that among the fewest.
+    for what in ["admit + end", "anonymous"] {
+        let [(_, fewest), .., (_, most)] = SIZES;
+        for threads in THREADS {
+            let fewest = name(what, fewest);
+            goal(name(what, most), threads, Over::OurselvesUnder(fewest), 0.67);
+        }
+    }
+    for of in ["subject at limit", "at capacity", "rate limited"] {
+        goal(name("innocent of", of), 2, Over::OurselvesUnder(name("alone with", of)), 0.9);
+    }
+    goals
+}
+
+/// Every case and goal of the gate.
+pub fn part() -> Part {
+    let mut all = Vec::new();
+    Cases::of(OURS, &mut all).everything::<Ours>();
+    Cases::of("headcount + dashmap", &mut all).manages::<Mapped>();
+    Cases::of(STD, &mut all).everything::<Locked<StdMutex>>();
+    Cases::of(PARKING_LOT, &mut all).everything::<Locked<ParkingLot>>();
+    Cases::of("moka", &mut all).stores::<Moka>();
+    Part { name: "gate", cases: all, goals: goals() }
+}
