@@ -1,6 +1,9 @@
 //! The gate and what people manage sessions with.
 //!
-//! - `admit + end`: a session of a subject that has no other. A pair.
+//! - `admit + end`: a session of a subject that has no other, one of a million
+//!   subjects. A pair.
+//! - `returning`: the same, of 256 subjects, so that what is known of them is
+//!   in the processor's cache.
 //! - `anonymous`: the same without a subject.
 //! - `enter + leave`: an activity of a session at random. A pair.
 //! - `touch`: of a session at random.
@@ -12,7 +15,8 @@
 //! - `alone with`: the same, but the other is refused by another manager.
 //!
 //! The number is how many sessions live throughout. Rate and shut down are not
-//! measured among a million: each takes a manager of its own.
+//! measured among a million: each takes a manager of its own. The others of all
+//! peers together take 2 GB, unless `--only` asks for few.
 //!
 //! All take the time from the system's clock. The mutexes and the cache find a
 //! session by its id; the gate's owner has it in hand, and where it would not,
@@ -88,6 +92,7 @@ impl<'a> Cases<'a> {
         assert!(work::is_exact::<M>(), "{} does not admit exactly", self.peer);
         let open = self.stores::<M>();
         for (live, size) in open.iter().zip(SIZES) {
+            self.job("returning", size, &Job::new(live, work::returns));
             self.job("anonymous", size, &Job::new(live, work::anonymous));
             self.job("enter + leave", size, &Job::new(live, work::requests));
         }
@@ -152,7 +157,7 @@ fn goals() -> Vec<Goal> {
         goal(name("subject at limit", size), 2, Over::Peer(peer), 10.0);
     }
     // As a cost, at most 1.5 times that among the fewest.
-    for what in ["admit + end", "anonymous"] {
+    for what in ["admit + end", "returning", "anonymous"] {
         let [(_, fewest), .., (_, most)] = SIZES;
         for threads in THREADS {
             let fewest = name(what, fewest);

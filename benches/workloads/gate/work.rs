@@ -46,9 +46,15 @@ impl<M: Sessions> Live<M> {
         Arc::new(LazyLock::new(Box::new(make)))
     }
 
-    /// Nobody is refused but the hot subject.
+    /// Nobody is refused but the hot subject. Others have come and gone before,
+    /// so that whatever grows with them has grown.
     pub fn open(live: u32) -> Shared<M> {
-        Self::shared(move || Self::new(live, None))
+        Self::shared(move || {
+            let live = Self::new(live, None);
+            let before = SUBJECTS.min(10 * live.sessions.len());
+            admissions(&live, 0)(before as u64);
+            live
+        })
     }
 
     /// The rate window is full, for longer than any run.
@@ -60,7 +66,7 @@ impl<M: Sessions> Live<M> {
         let (mut draws, sessions) = ((thread as u64) << 32, self.sessions.len() as u64);
         move || {
             draws += 1;
-            &self.sessions[((scatter(draws) >> 32) * sessions >> 32) as usize]
+            &self.sessions[(((scatter(draws) >> 32) * sessions) >> 32) as usize]
         }
     }
 }
@@ -147,16 +153,28 @@ fn ids(thread: usize) -> impl Iterator<Item = u64> {
     (thread as u64 + 1) << 40..
 }
 
-/// A session, admitted and ended: its subject's only one.
-pub fn admissions<M: Sessions>(live: &Live<M>, thread: usize) -> Worker<'_> {
-    let (mut next, mut ids) = (start(thread, SUBJECTS), ids(thread));
+/// Sessions, admitted and ended, each its subject's only one: of so many
+/// subjects in turn.
+fn come_and_go<M: Sessions>(live: &Live<M>, thread: usize, subjects: usize) -> Worker<'_> {
+    let (first, mut nth, mut ids) = (start(thread, SUBJECTS), 0, ids(thread));
     Box::new(move |operations| {
         for id in ids.by_ref().take(operations as usize) {
-            next = if next + 1 == SUBJECTS { 0 } else { next + 1 };
-            let session = live.manager.admit(Some(subject(next)), id).expect("there is room");
+            nth = if nth + 1 == subjects { 0 } else { nth + 1 };
+            let next = first + nth;
+            let next = subject(if next < SUBJECTS { next } else { next - SUBJECTS });
+            let session = live.manager.admit(Some(next), id).expect("there is room");
             live.manager.end(black_box(session));
         }
     })
+}
+
+pub fn admissions<M: Sessions>(live: &Live<M>, thread: usize) -> Worker<'_> {
+    come_and_go(live, thread, SUBJECTS)
+}
+
+/// Of subjects that were there just now.
+pub fn returns<M: Sessions>(live: &Live<M>, thread: usize) -> Worker<'_> {
+    come_and_go(live, thread, 256)
 }
 
 /// The same, of nobody in particular.
