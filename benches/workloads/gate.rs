@@ -16,7 +16,7 @@
 //!
 //! The number is how many sessions live throughout. Rate and shut down are not
 //! measured among a million: each takes a manager of its own. The others of all
-//! peers together take 2 GB, unless `--only` asks for few.
+//! peers together take 1.5 GB, unless `--only` asks for few.
 //!
 //! All take the time from the system's clock. The mutexes and the cache find a
 //! session by its id; the gate's owner has it in hand, and where it would not,
