@@ -84,8 +84,18 @@ impl SystemClock {
     /// assert_eq!(clock.ticks(Duration::MAX), u64::MAX);
     /// ```
     pub fn ticks(&self, duration: Duration) -> u64 {
-        let ticks = duration.as_nanos().div_ceil(self.tick.as_nanos());
-        u64::try_from(ticks).unwrap_or(u64::MAX)
+        let (ticks, rest) = self.divide(duration);
+        ticks.saturating_add(u64::from(rest))
+    }
+
+    /// The whole ticks of a duration, and whether there is a rest.
+    fn divide(&self, duration: Duration) -> (u64, bool) {
+        let (nanos, tick) = (duration.as_nanos(), self.tick.as_nanos());
+        match (u64::try_from(nanos), u64::try_from(tick)) {
+            // What it nearly always is, in a fraction of the time.
+            (Ok(nanos), Ok(tick)) => (nanos / tick, nanos % tick > 0),
+            _ => (u64::try_from(nanos / tick).unwrap_or(u64::MAX), nanos % tick > 0),
+        }
     }
 
     /// How long until this tick begins: zero if it has.
@@ -106,8 +116,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> u64 {
-        let ticks = self.start.elapsed().as_nanos() / self.tick.as_nanos();
-        u64::try_from(ticks).unwrap_or(u64::MAX)
+        self.divide(self.start.elapsed()).0
     }
 
     fn now_rounded_up(&self) -> u64 {

@@ -12,7 +12,8 @@
 //! two changes of one subject.
 //!
 //! *Memory orderings*: a limit is one number, read and written `Relaxed`: it
-//! publishes nothing but itself.
+//! publishes nothing but itself. `has_any` likewise: it is written before the
+//! exception it tells of, so whoever knows that one was set reads it.
 //!
 //! *Progress*: `limit_of` is lock-free; changes lock one bucket of the index.
 //!
@@ -34,7 +35,7 @@ use scc::HashIndex;
 use scc::hash_index::Entry;
 
 use crate::limit::Limit;
-use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, load_settled};
 
 /// Says at any time which [`Limit`] a subject has: its own if it is an
 /// exception, else the default. Both may change while admissions race.
@@ -73,6 +74,8 @@ use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 pub struct Overrides<K, S: BuildHasher = RandomState> {
     default: Cell,
     exceptions: HashIndex<K, Arc<Cell>, S>,
+    /// Was there ever an exception? Until then no subject is hashed.
+    has_any: AtomicU64,
 }
 
 /// A limit that changes.
@@ -121,6 +124,7 @@ impl<K: Hash + Eq, S: BuildHasher> Overrides<K, S> {
         Self {
             default: Cell::new(default),
             exceptions: HashIndex::with_capacity_and_hasher(capacity, hasher),
+            has_any: AtomicU64::new(0),
         }
     }
 
@@ -130,6 +134,9 @@ impl<K: Hash + Eq, S: BuildHasher> Overrides<K, S> {
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq,
     {
+        if load_settled(&self.has_any) == 0 {
+            return self.default_limit();
+        }
         let own = self.exceptions.peek_with(subject, |_, own| own.get());
         own.unwrap_or_else(|| self.default_limit())
     }
@@ -148,6 +155,7 @@ impl<K: Hash + Eq, S: BuildHasher> Overrides<K, S> {
     /// Makes the subject an exception, or changes what it is; returns the limit
     /// that was its own before, if it had one.
     pub fn set(&self, subject: K, limit: Limit) -> Option<Limit> {
+        self.has_any.swap(1, Relaxed);
         match self.exceptions.entry_sync(subject) {
             Entry::Occupied(own) => Some(own.get().replace(limit)),
             Entry::Vacant(room) => {

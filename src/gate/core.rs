@@ -103,6 +103,10 @@ impl<T, C> Core<T, C> {
     }
 
     pub(super) fn duration_of(&self, ticks: u64) -> Duration {
+        let tick = u64::try_from(self.tick.as_nanos()).ok();
+        if let Some(nanos) = tick.and_then(|tick| tick.checked_mul(ticks)) {
+            return Duration::from_nanos(nanos);
+        }
         let nanos = self.tick.as_nanos().saturating_mul(u128::from(ticks));
         let seconds = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
         Duration::new(seconds, (nanos % 1_000_000_000) as u32)

@@ -47,7 +47,7 @@ pub(super) struct Record<T, C> {
     /// `None` only in `new`.
     timers: Option<Timers<T, C>>,
     /// The timer that tells of its eviction, from its evictor.
-    tells: OnceLock<SessionTimer<T, C>>,
+    tells: OnceLock<Box<SessionTimer<T, C>>>,
     pub(super) place: Place,
     pub(super) tag: T,
     pub(super) core: Arc<Core<T, C>>,
@@ -243,14 +243,15 @@ impl<T, C: Clock> Record<T, C> {
         self.timers().idle.seal(seen)
     }
 
-    /// A timer to tell of the session's eviction, once it is released.
-    pub(super) fn telling(this: &Arc<Self>, now: u64) -> Option<SessionTimer<T, C>> {
+    /// A timer to tell of the session's eviction, once it is released. In a box:
+    /// most sessions have none.
+    pub(super) fn telling(this: &Arc<Self>, now: u64) -> Option<Box<SessionTimer<T, C>>> {
         let beat = Beat { record: Arc::downgrade(this), pulse: Pulse::Evicted };
-        this.core.wheel.insert_held_at(now, 0, beat).ok()
+        this.core.wheel.insert_held_at(now, 0, beat).ok().map(Box::new)
     }
 
     /// The session was evicted by the caller, and this timer tells of it.
-    pub(super) fn tell_by(&self, tells: SessionTimer<T, C>, now: u64) {
+    pub(super) fn tell_by(&self, tells: Box<SessionTimer<T, C>>, now: u64) {
         self.tells.get_or_init(|| tells).release(now);
     }
 }
