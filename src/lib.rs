@@ -73,6 +73,8 @@ pub use counts::{
     Overrides, OwnedSubjectPermit, SubjectAtLimit, SubjectCounts, SubjectError, SubjectPermit,
     SubjectTooLong,
 };
+#[cfg(feature = "tokio")]
+pub use gate::TokioReaper;
 pub use gate::{
     Activity, CapacityPolicy, Cause, CloseReason, Closed, Ended, EnterError, Gate, GateBuilder,
     GateError, Reaper, Rejected, Reservation, Session, SessionHandle, Stats,

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc as StdArc;
 use std::time::Duration;
 
+use super::alarm::Alarm;
 use super::candidates::Candidates;
 use super::config::{Config, NEVER};
-use super::reaper::Alarm;
 use super::record::Beat;
 use super::rejected::CloseReason;
 use super::stats::Tallies;

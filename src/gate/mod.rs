@@ -1,7 +1,7 @@
 //! Read after `admission/mod.rs`, `counts/mod.rs`, `rate/mod.rs` and
 //! `wheel/mod.rs`; then `rejected.rs`, `config.rs`, `policy.rs`, `builder.rs`, `phase.rs`,
 //! `stats.rs`, `core.rs`, `record.rs`, `session.rs`, `admit.rs`, `settings.rs`,
-//! `reaper.rs`. The gate: all parts composed into one decision.
+//! `alarm.rs`, `reaper.rs`, `reaper_tokio.rs`. The gate: all parts composed into one decision.
 //!
 //! *Invariant*: each session, from its reservation until its owner is dropped,
 //! holds one slot of the gate and, unless it is anonymous, one of its subject.
@@ -26,6 +26,7 @@
 //! `tests/scenarios.rs`.
 
 mod admit;
+mod alarm;
 mod builder;
 mod candidates;
 mod config;
@@ -34,6 +35,8 @@ mod evict;
 mod phase;
 mod policy;
 mod reaper;
+#[cfg(feature = "tokio")]
+mod reaper_tokio;
 mod record;
 mod rejected;
 mod session;
@@ -54,6 +57,8 @@ use config::{Config, NEVER};
 use core::Core;
 pub use policy::CapacityPolicy;
 pub use reaper::Reaper;
+#[cfg(feature = "tokio")]
+pub use reaper_tokio::TokioReaper;
 pub use rejected::{Cause, CloseReason, Closed, Ended, EnterError, Rejected};
 pub use session::{Activity, Reservation, Session, SessionHandle};
 pub use stats::Stats;

@@ -1,50 +1,26 @@
-//! Read after `mod.rs`. A driver on a thread of its own.
+//! Read after `alarm.rs`. A driver on a thread of its own.
 //!
 //! *How long it sleeps*: until the first timeout may end, and never longer than
 //! the shortest timeout there is. So a session that comes while it sleeps ends
 //! no earlier than it wakes, and nobody on the way in has to wake it. Who
 //! shortens a timeout or closes the gate does.
 //!
-//! *Progress*: the thread blocks on a lock that only changes of settings take.
+//! *Progress*: the thread sleeps on the alarm; nobody waits for it but who drops
+//! its handle.
 //!
 //! *Checked by*: `tests/gate_reaper.rs`.
 
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use super::Gate;
+use super::alarm::Alarm;
 use super::rejected::Ended;
 use crate::clock::Clock;
-
-/// Wakes drivers that sleep.
-#[derive(Debug, Default)]
-pub(super) struct Alarm {
-    /// How often it rang.
-    rings: Mutex<u64>,
-    changed: Condvar,
-}
-
-impl Alarm {
-    pub(super) fn ring(&self) {
-        *self.rings.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.changed.notify_all();
-    }
-
-    fn rings(&self) -> u64 {
-        *self.rings.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Sleeps until it rang more often than `heard`, at most so long.
-    fn sleep(&self, heard: u64, most: Duration) {
-        let rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.changed.wait_timeout_while(rings, most, |rings| *rings == heard));
-    }
-}
 
 /// What the thread and its handle share.
 #[derive(Debug, Default)]
