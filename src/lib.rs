@@ -77,7 +77,7 @@ pub use counts::{
 pub use gate::TokioReaper;
 pub use gate::{
     Activity, CapacityPolicy, Cause, CloseReason, Closed, Ended, EnterError, Gate, GateBuilder,
-    GateError, Reaper, Rejected, Reservation, Session, SessionHandle, Stats,
+    GateConfig, GateError, Rate, Reaper, Rejected, Reservation, Session, SessionHandle, Stats,
 };
 pub use limit::{Limit, LimitTooLarge};
 pub use rate::{InvalidWindow, OwnedRateToken, RateLimited, RateToken, SlidingWindow};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Gate;
 use super::config::{Config, GateError, Lockout};
+use super::gate_config::GateConfig;
 use super::policy::CapacityPolicy;
 use crate::clock::{Clock, SystemClock};
 use crate::limit::Limit;
@@ -38,6 +39,15 @@ impl<K: 'static, T, C> GateBuilder<K, T, C> {
         clock: Box<dyn FnOnce(Duration) -> C>,
     ) -> Self {
         Self { config, overrides, clock, gate: std::marker::PhantomData }
+    }
+
+    /// Sets all there is to set, but for the clock: nothing that was set before
+    /// remains.
+    pub fn config(mut self, config: GateConfig<K>) -> Self {
+        let (config, overrides) = config.split();
+        self.config = config;
+        self.overrides = overrides.into_iter().collect();
+        self
     }
 
     /// How many sessions there may be at once.
@@ -149,6 +159,12 @@ where
         self.config.check_new()?;
         let clock = (self.clock)(self.config.tick);
         Ok(Gate::new(self.config, self.overrides, clock))
+    }
+}
+
+impl<K: 'static, T> From<GateConfig<K>> for GateBuilder<K, T> {
+    fn from(config: GateConfig<K>) -> Self {
+        Self::new().config(config)
     }
 }
 

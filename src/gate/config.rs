@@ -81,8 +81,9 @@ impl Config {
         self.check_duration("init_timeout", self.init_timeout)?;
         self.check_duration("idle_timeout", self.idle_timeout)?;
         self.check_duration("max_lifetime", self.max_lifetime)?;
-        if self.floor() > TimerWheel::<()>::MAX_TICK {
-            return Err(GateError::new("at_capacity", "has a floor of more ticks than there are"));
+        if let CapacityPolicy::EvictIdle { floor } = self.policy {
+            // A floor of zero is a tick.
+            self.check_duration("at_capacity", Some(floor.max(self.tick)))?;
         }
         let may_fill_for_ever = self.limit != Limit::UNLIMITED
             && self.max_lifetime.is_none()

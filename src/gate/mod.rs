@@ -1,5 +1,5 @@
 //! Read after `admission/mod.rs`, `counts/mod.rs`, `rate/mod.rs` and
-//! `wheel/mod.rs`; then `rejected.rs`, `config.rs`, `policy.rs`, `builder.rs`, `phase.rs`,
+//! `wheel/mod.rs`; then `rejected.rs`, `config.rs`, `policy.rs`, `builder.rs`, `gate_config.rs`, `phase.rs`,
 //! `stats.rs`, `core.rs`, `record.rs`, `session.rs`, `admit.rs`, `settings.rs`,
 //! `alarm.rs`, `reaper.rs`, `reaper_tokio.rs`. The gate: all parts composed into one decision.
 //!
@@ -32,6 +32,9 @@ mod candidates;
 mod config;
 mod core;
 mod evict;
+mod gate_config;
+#[cfg(feature = "serde")]
+mod gate_config_serde;
 mod phase;
 mod policy;
 mod reaper;
@@ -55,6 +58,7 @@ pub use builder::GateBuilder;
 pub use config::GateError;
 use config::{Config, NEVER};
 use core::Core;
+pub use gate_config::{GateConfig, Rate};
 pub use policy::CapacityPolicy;
 pub use reaper::Reaper;
 #[cfg(feature = "tokio")]

@@ -11,6 +11,11 @@ use std::time::Duration;
 /// first: who is refused by them evicts nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", deny_unknown_fields)
+)]
 pub enum CapacityPolicy {
     /// The newcomer is refused.
     #[default]
@@ -19,6 +24,13 @@ pub enum CapacityPolicy {
     /// idle for `floor` at least; a floor of zero is taken as one tick.
     EvictIdle {
         /// How long a session is safe after its last activity.
+        #[cfg_attr(
+            feature = "serde",
+            serde(
+                serialize_with = "super::gate_config_serde::write::duration",
+                deserialize_with = "super::gate_config_serde::read::floor"
+            )
+        )]
         floor: Duration,
     },
     /// The session that was reserved first makes room.

@@ -1,0 +1,206 @@
+//! Read after `gate_config.rs`. How a file says the settings of a gate: limits
+//! as numbers or by name, durations as people write them, and in each error the
+//! name of the field, whatever the format.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Unexpected, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+use crate::limit::Limit;
+
+const UNLIMITED: &str = "unlimited";
+const OFF: &str = "off";
+
+/// A number, or `"unlimited"`.
+impl Serialize for Limit {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.get() {
+            Some(most) => to.serialize_u32(most),
+            None => to.serialize_str(UNLIMITED),
+        }
+    }
+}
+
+/// A number, or `"unlimited"`.
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct ALimit;
+
+        impl Visitor<'_> for ALimit {
+            type Value = Limit;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a number up to {}, or {UNLIMITED:?}", u32::MAX)
+            }
+
+            fn visit_u64<E: Error>(self, most: u64) -> Result<Limit, E> {
+                Limit::try_from(most).map_err(E::custom)
+            }
+
+            fn visit_i64<E: Error>(self, most: i64) -> Result<Limit, E> {
+                match u64::try_from(most) {
+                    Ok(most) => self.visit_u64(most),
+                    Err(_) => Err(E::invalid_value(Unexpected::Signed(most), &self)),
+                }
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Limit, E> {
+                match name {
+                    UNLIMITED => Ok(Limit::UNLIMITED),
+                    _ => Err(E::invalid_value(Unexpected::Str(name), &self)),
+                }
+            }
+        }
+
+        from.deserialize_any(ALimit)
+    }
+}
+
+/// A duration such as `"1h 30m"`.
+struct Human(Duration);
+
+impl Serialize for Human {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&humantime::format_duration(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Human {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct ADuration;
+
+        impl Visitor<'_> for ADuration {
+            type Value = Human;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a duration such as \"30s\"")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Human, E> {
+                let wrong = |error| E::custom(format_args!("{text:?} is no duration: {error}"));
+                humantime::parse_duration(text).map(Human).map_err(wrong)
+            }
+        }
+
+        from.deserialize_str(ADuration)
+    }
+}
+
+/// A setting, or `"off"`.
+struct OrOff<T> {
+    expected: &'static str,
+    setting: PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OrOff<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, or {OFF:?}", self.expected)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Option<T>, E> {
+        if text == OFF { Ok(None) } else { T::deserialize(StrDeserializer::new(text)).map(Some) }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+    }
+}
+
+pub(super) mod write {
+    use super::*;
+
+    pub(in super::super) fn duration<S: Serializer>(
+        is: &Duration,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        Human(*is).serialize(to)
+    }
+
+    pub(in super::super) fn or_off<T, S>(is: &Option<T>, to: S) -> Result<S::Ok, S::Error>
+    where
+        T: Serialize,
+        S: Serializer,
+    {
+        match is {
+            Some(setting) => setting.serialize(to),
+            None => to.serialize_str(OFF),
+        }
+    }
+
+    pub(in super::super) fn duration_or_off<S: Serializer>(
+        is: &Option<Duration>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        or_off(&is.map(Human), to)
+    }
+}
+
+pub(super) mod read {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::gate::gate_config::Rate;
+    use crate::gate::policy::CapacityPolicy;
+
+    fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        Human::deserialize(from).map(|Human(duration)| duration)
+    }
+
+    fn duration_or_off<'de, D>(from: D) -> Result<Option<Duration>, D::Error>
+    where
+        D: Deserializer<'de>,
+    {
+        let visitor =
+            OrOff::<Human> { expected: "a duration such as \"30s\"", setting: PhantomData };
+        Ok(from.deserialize_any(visitor)?.map(|Human(duration)| duration))
+    }
+
+    fn rate_or_off<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Rate>, D::Error> {
+        from.deserialize_any(OrOff { expected: "`most` and `window`", setting: PhantomData })
+    }
+
+    /// For each field its reader, whose errors name it.
+    macro_rules! fields {
+        ($($field:ident: $type:ty = $read:path;)*) => { $(
+            pub(in super::super) fn $field<'de, D>(from: D) -> Result<$type, D::Error>
+            where
+                D: Deserializer<'de>,
+            {
+                $read(from).map_err(|error| {
+                    D::Error::custom(format_args!("`{}`: {error}", stringify!($field)))
+                })
+            }
+        )* };
+    }
+
+    fields! {
+        limit: Limit = Limit::deserialize;
+        subject_limit: Limit = Limit::deserialize;
+        max_subject_len: u32 = u32::deserialize;
+        rate: Option<Rate> = rate_or_off;
+        most: u32 = u32::deserialize;
+        window: Duration = duration;
+        init_timeout: Option<Duration> = duration_or_off;
+        idle_timeout: Option<Duration> = duration_or_off;
+        max_lifetime: Option<Duration> = duration_or_off;
+        tick: Duration = duration;
+        at_capacity: CapacityPolicy = CapacityPolicy::deserialize;
+        floor: Duration = duration;
+        may_lock_out_for_ever: bool = bool::deserialize;
+    }
+
+    pub(in super::super) fn overrides<'de, D, K>(from: D) -> Result<BTreeMap<K, Limit>, D::Error>
+    where
+        D: Deserializer<'de>,
+        K: Deserialize<'de> + Ord,
+    {
+        BTreeMap::deserialize(from)
+            .map_err(|error| D::Error::custom(format_args!("`overrides`: {error}")))
+    }
+}
