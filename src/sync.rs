@@ -23,6 +23,13 @@ pub(crate) use loom::sync::Mutex;
 #[cfg(not(feature = "loom"))]
 pub(crate) use std::sync::Mutex;
 
+/// For drivers that sleep. Std's in a loom model too: nothing that the models
+/// check is decided by them. Under the depth-first checker they are its own.
+pub(crate) mod sleep {
+    pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+    pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+}
+
 /// Declares a constructor `const` wherever the constructors of the atomics
 /// are: everywhere but inside a model.
 macro_rules! const_unless_loom {

@@ -32,12 +32,13 @@
 //! ring then takes the lock for an instant and wakes, the next ones do not.
 //! *Bounds*: 2^63 rings.
 //!
-//! *Checked by*: the tests below, `tests/gate_reaper*.rs`. No model: that each
-//! step comes in its place is shown by the argument above alone.
+//! *Checked by*: `crates/twin/src/alarm_models.rs` and its mutants (threads, no
+//! weak orderings), `alarm_tests.rs`, `tests/gate_reaper*.rs`.
 
-use std::sync::atomic::{AtomicU64, Ordering::*};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
+
+use crate::sync::sleep::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering::*};
 
 const ASLEEP: u64 = 1;
 const RING: u64 = 2;
@@ -99,66 +100,7 @@ impl Alarm {
         self.word.fetch_or(ASLEEP, AcqRel) / RING == heard
     }
 
-    fn lock(&self) -> MutexGuard<'_, ()> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, ()> {
         self.bed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(all(test, not(feature = "loom")))]
-mod tests {
-    use std::thread;
-
-    use super::*;
-
-    /// No test waits for so long; one that loses a wake-up hangs.
-    const LONG: Duration = Duration::from_secs(86_400);
-    const ROUNDS: u64 = 20_000;
-
-    /// One thread goes to sleep `ROUNDS` times, while another rings a little
-    /// before, meanwhile or a little after.
-    fn no_ring_is_lost(mut sleep: impl FnMut(&Alarm, u64)) {
-        let alarm = Alarm::default();
-        let goes = AtomicU64::new(0);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                for round in 1..=ROUNDS {
-                    while goes.load(Relaxed) < round {
-                        thread::yield_now();
-                    }
-                    (0..round % 256).for_each(|_| std::hint::spin_loop());
-                    alarm.ring();
-                }
-            });
-            for round in 0..ROUNDS {
-                goes.store(round + 1, Relaxed);
-                while alarm.rings() == round {
-                    sleep(&alarm, round);
-                }
-            }
-        });
-        assert_eq!(alarm.rings(), ROUNDS);
-    }
-
-    #[test]
-    fn a_thread_that_goes_to_sleep_misses_no_ring() {
-        no_ring_is_lost(|alarm, heard| alarm.sleep(heard, LONG));
-    }
-
-    #[test]
-    #[cfg(feature = "tokio")]
-    fn a_task_that_goes_to_sleep_misses_no_ring() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        no_ring_is_lost(|alarm, heard| runtime.block_on(alarm.sleep_task(heard, LONG)));
-    }
-
-    #[test]
-    fn a_ring_takes_no_lock_while_nobody_sleeps() {
-        let alarm = Alarm::default();
-        alarm.sleep(0, Duration::ZERO);
-        alarm.ring(); // somebody might sleep since
-        let bed = alarm.lock();
-        alarm.ring();
-        drop(bed);
-        assert_eq!(alarm.rings(), 2);
     }
 }

@@ -27,6 +27,8 @@
 
 mod admit;
 mod alarm;
+#[cfg(all(test, not(feature = "loom")))]
+mod alarm_tests;
 mod builder;
 mod candidates;
 mod config;

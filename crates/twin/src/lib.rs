@@ -22,6 +22,11 @@ mod sync {
         }
     }
 
+    pub(crate) mod sleep {
+        pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
+        pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard};
+    }
+
     macro_rules! const_unless_loom {
         ($($function:tt)*) => { $($function)* };
     }
@@ -30,6 +35,8 @@ mod sync {
 
 #[path = "../../../src/admission/mod.rs"]
 mod admission;
+#[path = "../../../src/gate/alarm.rs"]
+mod alarm;
 #[path = "../../../src/limit.rs"]
 mod limit;
 #[path = "../../../src/rate/mod.rs"]
@@ -41,6 +48,7 @@ mod product {
     pub(crate) use crate::rate::*;
 }
 
+mod alarm_models;
 mod support;
 
 #[path = "../../../loom-tests/admission.rs"]
