@@ -12,7 +12,13 @@ use headcount::SlidingWindow;
 #[global_allocator]
 static ALLOC: CountingAlloc = CountingAlloc;
 
+/// One test, since the heap is the whole process's.
 #[test]
+fn what_a_window_asks_of_the_allocator() {
+    reserve_rollback_and_refusal_never_call_the_allocator();
+    the_window_takes_eight_bytes_for_each_place();
+}
+
 fn reserve_rollback_and_refusal_never_call_the_allocator() {
     let window = Arc::new(SlidingWindow::new(4, 10).unwrap());
     let calls = allocator_calls(|| {
@@ -32,7 +38,6 @@ fn reserve_rollback_and_refusal_never_call_the_allocator() {
     assert_eq!(Arc::strong_count(&window), 1, "a committed token kept the window");
 }
 
-#[test]
 fn the_window_takes_eight_bytes_for_each_place() {
     let before = counting_alloc::live_bytes();
     let window = Box::new(SlidingWindow::new(10_000, 10).unwrap());
