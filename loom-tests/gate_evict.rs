@@ -115,8 +115,9 @@ fn of<R>(outcome: &Outcome<R>) -> R {
 }
 
 type Handle = SessionHandle<u32, SetClock>;
+type Entered = Result<Activity<u32, SetClock>, CloseReason>;
 
-fn entering(handle: Handle) -> (Thread, Outcome<Result<Activity<u32, SetClock>, CloseReason>>) {
+fn entering(handle: Handle) -> (Thread, Outcome<Entered>) {
     thread(move || handle.into_activity().map_err(|error| error.reason().expect("closed")))
 }
 

@@ -16,5 +16,6 @@ mod counts_cache;
 mod counts_orderings;
 mod gate;
 mod gate_evict;
+mod gate_linear;
 mod rate;
 mod wheel;

@@ -73,6 +73,15 @@
 //!   unused nodes, a few dozen each, until the long ones are cleared away;
 //!   [`sweep`](crate::TimerWheel::sweep) does it at once.
 //!
+//! *Short of its goals:* on one thread an insert at 10,000 and 100,000 live was to
+//! take 0.8 of the time of a `DelayQueue` behind a std mutex, and takes 0.86 and
+//! 0.88 (0.96 with mixed timeouts at 100,000; 0.58 at a million): an insert writes a
+//! node, its slot, a bit and the hint, each an atomic operation of its own. A touch
+//! was to take 0.13 of the time on one thread and 0.05 on two at any number live;
+//! it does (0.07, 0.014) until the timers leave the caches: at a million live, of
+//! which each touch takes a random one, 0.30 and 0.09. Expiry of mixed timeouts at
+//! 100,000 live takes 0.72 of the time, where 0.7 was wanted; else 0.51 to 0.67.
+//!
 //! # The rate window
 //!
 //! - It takes 8 bytes for each admission that it has room for, at most 8 MiB,
@@ -107,4 +116,24 @@
 //! - The init timeout is a deadline: nothing that is in flight puts it off.
 //! - A driver tells of a session while its owner lives. If the owner is dropped
 //!   as a timeout fires, nobody is told.
-//! - At capacity it refuses; it evicts nobody.
+//! - The policy at capacity cannot be changed at run time; the floor can.
+//! - A gate that evicts draws a number for each reservation from one shared word,
+//!   and keeps an entry for each established session in a skip list
+//!   (crossbeam-skiplist, which is not model-checked here), whose memory goes
+//!   back by epochs, and whose operations take time with the logarithm of the
+//!   sessions. A search for the oldest passes by all that are older and busy.
+//! - A gate that evicts without an idle timeout takes a session that was idle for
+//!   2^43 - 1 ticks, 278 years of milliseconds, for idle.
+//! - A search for the least recently active judges by ticks: of those that were
+//!   last active in the same tick any may go.
+//!
+//! *Slower than others:* an admission and its end have been measured at 0.67 to
+//! 1.1 times the speed of a manager of two maps and a counter under one mutex
+//! while only one thread used it, where at least 1 was wanted, and at 1.2 to 1.9
+//! with two threads, where 2 was wanted: the gate allocates a record that
+//! its handles share, starts a timer, and counts by epochs. A refusal at the
+//! subject's limit, 60 ns a thread, was to be ten times as fast as the mutex at
+//! two threads and is 1.3 to 1.8 times: it reads the clock, hashes the subject
+//! with a key and looks up when to come back. Another thread kept 0.5 to 0.8 of
+//! its speed beside a storm of refusals, where 0.9 was wanted, in a run on two
+//! cores that share their caches with other machines.

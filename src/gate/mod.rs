@@ -1,7 +1,9 @@
 //! Read after `admission/mod.rs`, `counts/mod.rs`, `rate/mod.rs` and
-//! `wheel/mod.rs`; then `rejected.rs`, `config.rs`, `policy.rs`, `builder.rs`, `gate_config.rs`, `phase.rs`,
-//! `stats.rs`, `core.rs`, `record.rs`, `session.rs`, `admit.rs`, `settings.rs`,
-//! `alarm.rs`, `reaper.rs`, `reaper_tokio.rs`. The gate: all parts composed into one decision.
+//! `wheel/mod.rs`; then `rejected.rs`, `config.rs`, `policy.rs`, `builder.rs`,
+//! `gate_config.rs`, `phase.rs`, `stats.rs`, `core.rs`, `record.rs`,
+//! `candidates.rs`, `evict.rs`, `session.rs`, `admit.rs`, `settings.rs`,
+//! `alarm.rs`, `reaper.rs`, `reaper_tokio.rs`. The gate: all parts composed into
+//! one decision.
 //!
 //! *Invariant*: each session, from its reservation until its owner is dropped,
 //! holds one slot of the gate and, unless it is anonymous, one of its subject.
@@ -18,11 +20,15 @@
 //! step may meanwhile have others of its subject, or of the rate window,
 //! refused.
 //!
+//! *Eviction* (`evict.rs`), where the policy says so: an admission that finds
+//! the gate full takes the slot of a session that it ends.
+//!
 //! *Progress*: lock-free, but for the allocation of a session, of a new
-//! subject and of more timers. Changes of settings take a lock that nothing
+//! subject and of more timers; an eviction rings for drivers that sleep, by a
+//! lock that is held for an instant. Changes of settings take a lock that nothing
 //! else takes. A refusal writes nothing but its thread's statistics.
 //!
-//! *Checked by*: `loom-tests/gate.rs` and its mutants, `tests/gate*.rs`,
+//! *Checked by*: `loom-tests/gate.rs`, `loom-tests/gate_evict.rs` and their mutants, `tests/gate*.rs`,
 //! `tests/scenarios.rs`.
 
 mod admit;

@@ -20,7 +20,7 @@ pub enum CapacityPolicy {
     /// The newcomer is refused.
     #[default]
     Reject,
-    /// The session that was active least recently makes room, if it has been
+    /// The session that was active least recently, to the tick, makes room, if it has been
     /// idle for `floor` at least; a floor of zero is taken as one tick.
     EvictIdle {
         /// How long a session is safe after its last activity.

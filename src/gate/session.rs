@@ -86,7 +86,8 @@ impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
 /// ended the session.
 ///
 /// A session that has ended keeps its slots until this is dropped, because its
-/// resources are in use until then: it is *draining*. Everything that a
+/// resources are in use until then: it is *draining*. An eviction alone takes
+/// the gate's slot at once, for the newcomer. Everything that a
 /// [`SessionHandle`] can do is there too.
 #[must_use = "dropping a session ends it"]
 pub struct Session<K: 'static, T = (), C = SystemClock> {

@@ -65,7 +65,8 @@ pub struct Stats {
     /// The slots that are taken: by sessions whose owner lives, and by
     /// reservations.
     pub in_use: u32,
-    /// Of those, the sessions that have ended and whose owner still lives.
+    /// The sessions that have ended and whose owner still lives. They hold slots,
+    /// but for those that were evicted, whose slot of the gate has passed on.
     pub draining: u64,
     /// The sessions ever admitted.
     pub admitted: u64,
