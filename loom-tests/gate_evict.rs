@@ -1,6 +1,7 @@
 //! Interleavings of evictions: a session that is in the way, a newcomer, and
 //! whatever else happens to the session at that moment.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,6 +30,8 @@ type Outcome<R> = Arc<Mutex<Option<R>>>;
 const TICK: Duration = Duration::from_millis(1);
 const IDLE: u64 = 4;
 const FLOOR: Duration = TICK;
+/// Whoever was active before is idle by now.
+const LATER: u64 = 10;
 
 #[derive(Clone)]
 struct Bench {
@@ -218,9 +221,10 @@ fn evict_or_release() {
         let newcomer = of(&newcomer);
         assert_eq!(bench.gate.in_use(), u32::from(newcomer.is_ok()));
         bench.advance(0);
+        assert_eq!(bench.told(), [], "there is nobody to tell");
         match handle.reason() {
             Some(CloseReason::Evicted) => assert!(newcomer.is_ok()),
-            reason => assert_eq!((reason, bench.told()), (Some(CloseReason::Released), vec![])),
+            reason => assert_eq!(reason, Some(CloseReason::Released)),
         }
         drop(newcomer);
         drop(handle);
@@ -363,27 +367,103 @@ fn nothing_is_left_of_a_session_that_is_moved_as_its_owner_leaves() {
     });
 }
 
-/// It is in sight while another search moves it: that of somebody who is over
-/// its own limit, and evicts nobody.
+/// It is in sight while another search moves it.
 #[test]
 fn a_session_that_another_search_moves_can_be_evicted() {
     model(|| {
-        let policy = CapacityPolicy::EvictIdle { floor: FLOOR };
-        let none = Limit::at_most(0);
-        let bench = Bench::built(1, policy, |builder| builder.subject_override(5, none));
+        let bench = Bench::idle();
         let session = touched(&bench);
-        let (come, newcomer) = bench.coming(8);
-        let searching = bench.gate.clone();
+        let searching = [(); 2].map(|()| -> Thread {
+            let gate = bench.gate.clone();
+            Box::new(move || assert!(gate.finds_victim(), "nobody used the session"))
+        });
+        race(searching);
+        drop(session);
+        bench.assert_at_rest();
+    });
+}
+
+/// ... and while one still moves it to where it stood before it was touched.
+#[test]
+fn a_session_that_two_searches_move_can_be_evicted() {
+    model(|| {
+        let bench = Bench::idle();
+        let session = touched(&bench);
+        let moving = bench.gate.clone();
+        let (handle, touching) = (session.handle(), bench.clone());
+        let observing = bench.clone();
+        race([
+            Box::new(move || _ = moving.finds_victim()),
+            Box::new(move || {
+                handle.touch().unwrap();
+                touching.clock.0.store(LATER, Relaxed);
+                assert!(touching.gate.finds_victim());
+            }),
+            Box::new(move || {
+                if observing.clock.now() == LATER {
+                    assert!(observing.gate.finds_victim(), "nobody used it after that");
+                }
+            }),
+        ]);
+        drop(session);
+        bench.assert_at_rest();
+    });
+}
+
+#[test]
+fn nothing_is_left_of_an_admission_that_the_close_of_the_gate_overtakes() {
+    model(|| {
+        let bench = Bench::oldest();
+        let (gate, closing) = (bench.gate.clone(), bench.clone());
+        let (come, admitted) = thread(move || gate.admit(None::<&u32>, 7));
         race([
             come,
             Box::new(move || {
-                let refused = searching.reserve(Some(&5), 9).unwrap_err();
-                assert_eq!(refused.cause(), Cause::SubjectAtLimit);
+                closing.gate.close_all(CloseReason::Shutdown);
+                closing.advance(0);
             }),
         ]);
-        let newcomer = of(&newcomer);
-        assert!(newcomer.is_ok(), "nobody used the session");
-        settle(&bench, newcomer, session);
+        drop(of(&admitted));
+        bench.advance(0);
+        bench.assert_at_rest();
+    });
+}
+
+/// A tag whose drop panics, wherever that is.
+#[derive(Clone)]
+struct Bomb(bool);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if self.0 && !std::thread::panicking() {
+            // Without the hook, which would print in each execution.
+            resume_unwind(Box::new("the tag's drop panics"));
+        }
+    }
+}
+
+#[test]
+fn a_slot_that_passes_outlives_a_panic_of_its_last_owners_tag() {
+    model(|| {
+        let gate: Gate<u32, Bomb, SetClock> = Gate::builder()
+            .limit(Limit::at_most(1))
+            .may_lock_out_for_ever()
+            .no_init_timeout()
+            .idle_timeout(4 * TICK)
+            .at_capacity(CapacityPolicy::EvictOldest)
+            .clock(SetClock::default())
+            .build()
+            .expect("a good configuration");
+        let session = gate.admit(None::<&u32>, Bomb(true)).expect("there is room");
+        let coming = gate.clone();
+        race([
+            Box::new(move || {
+                let come = || drop(coming.reserve(None::<&u32>, Bomb(false)));
+                _ = catch_unwind(AssertUnwindSafe(come));
+            }),
+            Box::new(move || _ = catch_unwind(AssertUnwindSafe(|| drop(session)))),
+        ]);
+        assert_eq!(gate.in_use(), 0);
     });
 }
 

@@ -123,7 +123,15 @@
 //!   back by epochs, and whose operations take time with the logarithm of the
 //!   sessions. A search for the oldest passes by all that are older and busy.
 //! - A gate that evicts without an idle timeout takes a session that was idle for
-//!   2^43 - 1 ticks, 278 years of milliseconds, for idle.
+//!   2^43 - 1 ticks, 278 years of milliseconds, for idle, and knows no order
+//!   once its clock is that far.
+//! - Where the gate evicts, a refusal for capacity counts references to the
+//!   sessions that its search passes, and moves on those in use.
+//! - A slot that comes free after an eviction's last look at the count comes too
+//!   late for its victim; a session that was busy when a search for the oldest
+//!   passed it may be the oldest when the eviction strikes.
+//! - Without an idle timeout, and under a limit that was lowered, sessions that
+//!   nobody drops hold their slots: nobody is evicted until enough have left.
 //! - A search for the least recently active judges by ticks: of those that were
 //!   last active in the same tick any may go.
 //!

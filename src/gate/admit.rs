@@ -1,6 +1,6 @@
 //! Read after `session.rs`. The one decision: subject, rate, gate.
 //!
-//! *First a look that writes nothing*: where the gate or the window is full,
+//! *First a look that takes nothing*: where the gate or the window is full,
 //! the refusal is told from what was read; as in the order of the steps, who is
 //! over its own limit is told that.
 //!
@@ -134,7 +134,8 @@ where
             .map_err(|refusal| self.rejected(refusal, now))
     }
 
-    /// Refuses what would be refused, without a write.
+    /// Refuses what would be refused, and takes nothing. Writes nothing either,
+    /// unless the gate evicts and there is somebody to look for.
     fn look<Q>(&self, subject: Option<(&Q, Limit)>, now: u64) -> Result<(), Refusal>
     where
         K: Borrow<Q>,
@@ -144,20 +145,15 @@ where
             return Err(Cause::ShutDown.into());
         }
         let rate = self.core.rate.as_ref().map_or(Ok(()), |rate| rate.check_at(now));
-        let refused = match (rate, self.core.counter.available()) {
-            (Ok(()), 1..) => return Ok(()),
-            (Ok(()), 0) => match self.core.victim(now) {
-                Ok(_) => return Ok(()),
-                Err(none) => none.into(),
-            },
-            (Err(limited), _) => limited.into(),
-        };
-        match subject {
-            Some((subject, limit)) if self.is_at(subject, limit) => {
-                Err(Cause::SubjectAtLimit.into())
-            }
-            _ => Err(refused),
+        let is_full = self.core.counter.available() == 0;
+        if rate.is_ok() && !is_full {
+            return Ok(());
         }
+        if subject.is_some_and(|(subject, limit)| self.is_at(subject, limit)) {
+            return Err(Cause::SubjectAtLimit.into());
+        }
+        rate?;
+        self.core.victim(now).map(drop).map_err(Refusal::from)
     }
 
     fn is_at<Q>(&self, subject: &Q, limit: Limit) -> bool
@@ -184,10 +180,13 @@ where
         let rate =
             self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_at(now)).transpose()?;
         let record = Record::new(&self.core, tag, now, begins)?;
-        if self.core.counter.reserve(1).is_err() {
-            self.core.evict(now)?;
+        let room = self.core.make_room(now)?;
+        let reservation = Reservation::new(record, slot, rate, begins);
+        if room.evicts {
+            self.core.alarm.ring();
         }
-        Ok(Reservation::new(record, slot, rate, begins))
+        drop(room.found);
+        Ok(reservation)
     }
 
     fn rejected(&self, refusal: Refusal, now: u64) -> Rejected {

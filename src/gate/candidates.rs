@@ -3,23 +3,24 @@
 //!
 //! *Rank*: a session stands under its rank and its number. Where the oldest
 //! goes first, the rank is the number, drawn by the reservation, and never
-//! changes. Where the least recently active goes first, it is a tick at or
-//! before which the session was last active, and 1: nobody moves it on while
-//! it is used; a search that finds it used since does (`evict.rs`). So an
+//! changes. Where the least recently active goes first, it is 1 and a tick at
+//! which the session was active: nobody moves it on while it is used; a search
+//! that finds it used since, or in use, does (`evict.rs`). So an
 //! activity costs nothing here, and each step of a search that is in vain is
 //! paid for by an activity.
 //!
 //! *Invariant*: a session's `rank` word says where it stands, and only goes up.
 //! Who changes the word from `from` to `to` enters it under `to`, then takes it
-//! out from under `from`, then confirms the word by a CAS to itself; if that
-//! fails, takes it out from under `to` too. So
-//! - a session that is in the order stays visible while it moves, for it is
-//!   under `from` until it is under `to`, and whoever finds it under a rank
-//!   that its word does not have finishes the move;
+//! out from under `from`, then confirms the word by a CAS to itself; if the
+//! word has gone up meanwhile, does the same for the later move. So
+//! - a session that is in the order stays visible while it moves: nobody takes
+//!   it out from under a rank who has not put it under a higher one before.
+//!   Whoever finds it under a rank that its word does not have finishes the
+//!   move;
 //! - nothing is left of a session whose owner is gone: the owner swaps the word
 //!   to `GONE` and takes the session out from under what was there. If the swap
 //!   comes after the confirmation, the entry is there and is taken out; if it
-//!   comes before, the confirmation fails.
+//!   comes before, the confirmation fails, and its maker takes the entry out.
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
@@ -63,7 +64,7 @@ impl Place {
 
     /// The tick of an activity as a rank.
     pub(super) const fn rank_of(tick: u64) -> u64 {
-        tick + 1
+        if tick < GONE - 2 { tick + 1 } else { GONE - 1 }
     }
 }
 
@@ -131,19 +132,25 @@ impl<T, C> Candidates<T, C> {
 
     /// The session, found under `from`, is to stand under `to`; or wherever its
     /// word says by now.
-    pub(super) fn move_on(&self, record: &Arc<Record<T, C>>, from: u64, to: u64) {
+    pub(super) fn move_on(&self, record: &Arc<Record<T, C>>, mut from: u64, to: u64) {
         let Place { rank, number } = &record.place;
-        let to = match rank.compare_exchange(from, to, AcqRel, Acquire) {
+        let mut to = match rank.compare_exchange(from, to, AcqRel, Acquire) {
             Ok(_) => to,
             Err(GONE) => return self.sessions.remove((from, *number)),
             Err(other) => other,
         };
-        self.sessions.insert((to, *number), Arc::downgrade(record));
-        if from != NOWHERE {
-            self.sessions.remove((from, *number));
-        }
-        if rank.compare_exchange(to, to, AcqRel, Relaxed).is_err() {
-            self.sessions.remove((to, *number));
+        loop {
+            self.sessions.insert((to, *number), Arc::downgrade(record));
+            if from != NOWHERE {
+                self.sessions.remove((from, *number));
+            }
+            match rank.compare_exchange(to, to, AcqRel, Acquire) {
+                Ok(_) => return,
+                Err(GONE) => return self.sessions.remove((to, *number)),
+                // Moved again: whoever did may find nothing to take out, so
+                // this one puts it there.
+                Err(later) => (from, to) = (to, later),
+            }
         }
     }
 

@@ -16,17 +16,23 @@
 //! newcomer's admission alike.
 //!
 //! *Who tells*: a timer that is due at once, made before the victim is ended
-//! (that may fail), held until it is, and owned by the victim: so the next
-//! `advance` tells, and nothing is left if the victim's owner goes before.
+//! (that may fail), held until it is, and owned by the victim's record. So the
+//! next `advance` tells; or the one in the tick after, if a driver meets the
+//! timer while it is held.
 //!
-//! *The least recently active* is exact: activity only moves a session back, so
-//! one whose rank is its last activity, with nobody before it, is the least.
+//! *Who goes*: the first in the order when the search passes it. Activity only
+//! moves a session back, so one whose rank is its last activity, with nobody
+//! before it, is the least recently active, to the tick: a thread that ends an
+//! activity and stalls between reading the clock and saying so may leave its
+//! session with a rank after that. Between the search and the seal a session
+//! that was busy may become the first; the seal does not look again.
 //!
 //! | race | ruling |
 //! |---|---|
 //! | enter, touch | the CAS on the idle timer's word: used, or sealed |
 //! | close, a timeout, the owner's drop | the CAS on the phase |
 //! | another evictor | the seal; the other looks on |
+//! | a slot comes free while the search goes on | it is taken instead; between the last look at the count and the seal it comes too late |
 //! | `set_limit` | while more is in use than the limit allows, nobody is evicted; a limit that is lowered later refuses no slot that passes |
 //! | `close_all` fires the timer that tells | it ends the session for the gate's reason if nothing has, and tells |
 //! | enter after the seal, before the end | it ends the session as evicted, and is told so |
@@ -50,6 +56,16 @@ pub(super) struct Victim<T, C> {
 /// There is nobody to evict; perhaps there is after so many ticks.
 pub(super) struct NoVictim {
     pub(super) wait: Option<u64>,
+}
+
+/// A slot that is the caller's.
+#[must_use = "the slot has no owner yet"]
+pub(super) struct Room<T, C> {
+    /// Was a session evicted for it?
+    pub(super) evicts: bool,
+    /// A session that the search found. The caller may be the last to know it,
+    /// and its tag's drop may panic, so it goes when the slot has its owner.
+    pub(super) found: Option<Arc<Record<T, C>>>,
 }
 
 impl<T, C: Clock> Core<T, C> {
@@ -87,10 +103,19 @@ impl<T, C: Clock> Core<T, C> {
         Err(NoVictim { wait: None })
     }
 
-    /// Ends the session to evict and makes its slot the caller's.
-    pub(super) fn evict(&self, now: u64) -> Result<(), NoVictim> {
+    /// Takes a slot that is free, or ends the session to evict and makes its
+    /// slot the caller's.
+    pub(super) fn make_room(&self, now: u64) -> Result<Room<T, C>, NoVictim> {
+        if self.counter.reserve(1).is_ok() {
+            return Ok(Room { evicts: false, found: None });
+        }
         loop {
-            let Victim { record, seen } = self.victim(now)?;
+            let victim = self.victim(now);
+            // Where one came free meanwhile nobody has to go.
+            if self.counter.reserve(1).is_ok() {
+                return Ok(Room { evicts: false, found: victim.ok().map(|found| found.record) });
+            }
+            let Victim { record, seen } = victim?;
             let Some(tells) = Record::telling(&record, now) else {
                 return Err(NoVictim { wait: None });
             };
@@ -101,8 +126,7 @@ impl<T, C: Clock> Core<T, C> {
             record.leave_candidates();
             if end.passes_slot {
                 record.tell_by(tells, now);
-                self.alarm.ring();
-                return Ok(());
+                return Ok(Room { evicts: true, found: Some(record) });
             }
         }
     }

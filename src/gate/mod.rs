@@ -6,7 +6,8 @@
 //! one decision.
 //!
 //! *Invariant*: each session, from its reservation until its owner is dropped,
-//! holds one slot of the gate and, unless it is anonymous, one of its subject.
+//! holds one slot of the gate and, unless it is anonymous, one of its subject;
+//! the gate's is its evictor's from its eviction on.
 //! A session has one end, with one reason (`phase.rs`).
 //!
 //! *Order of an admission* (`admit.rs`): subject, rate, gate. The gate's slot
@@ -26,7 +27,9 @@
 //! *Progress*: lock-free, but for the allocation of a session, of a new
 //! subject and of more timers; an eviction rings for drivers that sleep, by a
 //! lock that is held for an instant. Changes of settings take a lock that nothing
-//! else takes. A refusal writes nothing but its thread's statistics.
+//! else takes. A refusal writes nothing but its thread's statistics; where the
+//! gate evicts, a search that found nobody has also counted its references to
+//! those it passed, and moved on those in use.
 //!
 //! *Checked by*: `loom-tests/gate.rs`, `loom-tests/gate_evict.rs` and their mutants, `tests/gate*.rs`,
 //! `tests/scenarios.rs`.
@@ -98,7 +101,8 @@ type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 /// [`admit`](Self::admit) does all that in one. Request paths have a
 /// [`SessionHandle`], whose [`enter`](SessionHandle::enter) keeps the session
 /// from being idle. A session ends by a timeout, a close, or the drop of its
-/// owner, whichever comes first. Its slots are free when the owner is dropped.
+/// owner, whichever comes first. Its slots are free when the owner is dropped;
+/// the gate's passes on at once where it is [evicted](CapacityPolicy).
 ///
 /// Nothing runs in the background: [`advance`](Self::advance) ends sessions by
 /// their timeouts, called by whoever has a loop, or by a [`Reaper`].
@@ -107,14 +111,15 @@ type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 ///
 /// The sessions and reservations of the gate never exceed its limit, those of
 /// a subject never its own, at any instant, as the limits were when each was
-/// granted. [`Cause::AtCapacity`] is told only if at an instant of the call all
+/// granted; a newcomer to whom a slot passes as the limit is lowered may find it
+/// exceeded. [`Cause::AtCapacity`] is told only if at an instant of the call all
 /// slots were taken. [`Cause::SubjectAtLimit`] and [`Cause::RateLimited`]
 /// count admissions that are under way, also those that fail at a later step.
 ///
 /// # Memory ordering
 ///
 /// What the owner of a session did before its drop happens before what the
-/// next holder of its slot does. What was done before a session was ended
+/// next holder of its slot does, unless that one evicted it. What was done before a session was ended
 /// happens before what a thread does that is told of the end.
 ///
 /// # Example
@@ -189,7 +194,8 @@ fn subject_counts<K: 'static>() -> SubjectCounts<K, Hasher> {
 
 impl<K: 'static, T: Clone, C: Clock> Gate<K, T, C> {
     /// Ends the sessions whose timeouts have come at tick `now`, and calls `f`
-    /// with each session that a timeout or the gate's close has ended, once.
+    /// with each session that a timeout, an eviction or the gate's close has
+    /// ended, once.
     /// Returns how many those were.
     ///
     /// Who is told drops the session's owner. A session whose owner has gone
@@ -250,8 +256,8 @@ impl<K: 'static, T, C: Clock> Gate<K, T, C> {
         self.core.alarm.ring();
     }
 
-    /// The slots that are taken: by sessions whose owner lives and by
-    /// reservations.
+    /// The slots that are taken: by sessions whose owner lives, but for those that
+    /// were evicted, and by reservations.
     pub fn in_use(&self) -> u32 {
         self.core.counter.in_use()
     }
@@ -265,6 +271,13 @@ impl<K: 'static, T, C: Clock> Gate<K, T, C> {
     /// evicts nobody.
     pub fn candidates(&self) -> usize {
         self.core.candidates.as_ref().map_or(0, |candidates| candidates.len())
+    }
+
+    /// Does an eviction find a session, now by the gate's clock?
+    #[cfg(feature = "loom")]
+    #[doc(hidden)]
+    pub fn finds_victim(&self) -> bool {
+        self.core.victim(self.core.now()).is_ok()
     }
 
     /// What the gate holds and has done so far.

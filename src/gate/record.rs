@@ -40,10 +40,13 @@ use super::phase::{End, Phase, PhaseWord, Pulse, Teller};
 use super::rejected::{Cause, CloseReason, Closed, Ended, EnterError};
 use crate::clock::Clock;
 use crate::sync::arc::{Arc, Weak};
+use crate::sync::atomic::{AtomicU32, Ordering::*};
 use crate::wheel::{HoldError, Timer, TimerWheel, Unused, WheelFull};
 
 pub(super) struct Record<T, C> {
     phase: PhaseWord,
+    /// Not 0 once there is nobody to tell of the end.
+    owner_left: AtomicU32,
     /// `None` only in `new`.
     timers: Option<Timers<T, C>>,
     /// The timer that tells of its eviction, from its evictor.
@@ -110,6 +113,7 @@ impl<T, C: Clock> Record<T, C> {
     ) -> Result<Arc<Self>, Cause> {
         let record = Arc::new_cyclic(|record| Self {
             phase: PhaseWord::reserved(),
+            owner_left: AtomicU32::new(0),
             timers: Timers::start(core, now, begins, record).ok(),
             tells: OnceLock::new(),
             place: Place::new(core.candidates.as_ref().map_or(0, Candidates::draw)),
@@ -266,7 +270,7 @@ impl<T, C> Record<T, C> {
     pub(super) fn release(&self) {
         let reason = self.core.closed().unwrap_or(CloseReason::Released);
         _ = self.end(End::new(reason, Teller::Caller));
-        self.leave_candidates();
+        self.owner_left.store(1, Release);
         self.core.tallies.left();
     }
 
@@ -331,7 +335,8 @@ impl<T: Clone, C: Clock> Beat<T, C> {
             }
         };
         let told = record.end(end).map_or_else(|before| before, |()| end);
-        (told.teller == end.teller).then(|| Ended::new(record.tag.clone(), told.reason))
+        let is_ours = told.teller == end.teller && record.owner_left.load(Acquire) == 0;
+        is_ours.then(|| Ended::new(record.tag.clone(), told.reason))
     }
 
     fn end_for(&self, reason: CloseReason) -> End {

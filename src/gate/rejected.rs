@@ -56,8 +56,8 @@ impl Rejected {
     ///
     /// For [`Cause::RateLimited`] exact, unless an admission that is under way
     /// is undone earlier. For the others the time until the first session may
-    /// end by one of its timeouts, or a second if none will; sessions may end
-    /// earlier, or others be faster.
+    /// end by one of its timeouts, or may be evicted, or a second if none will;
+    /// sessions may end earlier, or others be faster.
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }

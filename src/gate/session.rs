@@ -30,12 +30,13 @@ struct Owner<K: 'static, T, C> {
 
 impl<K: 'static, T, C> Drop for Owner<K, T, C> {
     fn drop(&mut self) {
+        self.handle.record.leave_candidates();
         self.handle.record.give_slot_back();
     }
 }
 
-/// Room for a session, not yet final: dropping it undoes all of it, the place
-/// in the rate window too, on every path, an unwinding one or that of a future
+/// Room for a session, not yet final: dropping it undoes all of it but an
+/// eviction, the place in the rate window too, on every path, an unwinding one or that of a future
 /// that is dropped included.
 ///
 /// For who must do something that can fail before there is a session. Comes

@@ -16,7 +16,7 @@ use crate::limit::Limit;
 impl<K: 'static, T, C: Clock> Gate<K, T, C> {
     /// Changes how many sessions there may be at once and returns what it was.
     /// Under a limit below what is in use nobody is admitted until enough have
-    /// left. 0 shuts the gate until it is changed again.
+    /// left, nor evicted to make room. 0 shuts the gate until it is changed again.
     ///
     /// # Errors
     ///

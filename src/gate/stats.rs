@@ -62,8 +62,8 @@ impl Tallies {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// The slots that are taken: by sessions whose owner lives, and by
-    /// reservations.
+    /// The slots that are taken: by sessions whose owner lives, but for those that
+    /// were evicted, and by reservations.
     pub in_use: u32,
     /// The sessions that have ended and whose owner still lives. They hold slots,
     /// but for those that were evicted, whose slot of the gate has passed on.
