@@ -45,7 +45,7 @@ fn bar(operations: u64) -> ProgressBar {
     bar
 }
 
-fn print(report: &Report) {
+fn print(report: &Report, settings: Settings) {
     println!("{} operations, and every count was right", report.operations);
     for (name, tally) in NAMES.iter().zip(&report.tallies) {
         let told: u64 = tally.told.iter().sum();
@@ -59,7 +59,8 @@ fn print(report: &Report) {
         println!("  {} unwound, {} cancelled", tally.unwound, tally.cancelled);
     }
     let (first, last) = report.first_and_last();
-    println!("bytes at rest: {first} in the first tenth, {last} in the last, bound + {GROWTH}");
+    let most = GROWTH * settings.threads as usize;
+    println!("bytes at rest: {first} in the first tenth, {last} in the last, bound + {most}");
 }
 
 fn run() -> Result<()> {
@@ -71,7 +72,7 @@ fn run() -> Result<()> {
     let bar = bar(settings.operations);
     let outcome = soak(settings, |operations| bar.set_position(operations));
     bar.finish_and_clear();
-    print(&outcome?);
+    print(&outcome?, settings);
     Ok(())
 }
 
