@@ -1,4 +1,5 @@
-//! Drives steps through the gate's whole API and a sequential model.
+//! Drives steps through the gate's whole API and a sequential model. The
+//! property test and the fuzz target drive the same steps through it.
 
 #[path = "gate_spec.rs"]
 mod spec;
@@ -13,6 +14,7 @@ use spec::{INIT, LIFE, MOST, Model, Tag, WINDOW};
 
 /// One call. Indices are taken modulo the number of what they select.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
 pub enum Step {
     /// `reserve` for a subject.
     Reserve(Option<u8>),
