@@ -49,7 +49,7 @@ static ALLOC: counting_alloc::CountingAlloc = counting_alloc::CountingAlloc;
 /// operations.
 pub const GROWTH: usize = 256 << 10;
 
-/// How often all is counted anew; the tenths are fifths of this.
+/// How often all is counted anew: a multiple of ten, for the tenths of a run.
 pub const CHECKPOINTS: usize = 50;
 
 /// How to soak.
