@@ -6,8 +6,16 @@
 //! torn down, and a slot counts as held from before it was asked for until
 //! after it was given back. An exact counter can then never be accused, however
 //! late a thread takes its stamps.
+//!
+//! A slot that an eviction passes on has two sessions for an instant: the victim
+//! is there until its owner is dropped, the newcomer from the eviction on. So a
+//! victim surely has its slot only until before the eviction could happen, which
+//! is until it went quiet, for a session with something in flight is never
+//! evicted (that is a promise of its own); and possibly until its owner is
+//! dropped, when its subject's slot comes back. A session that its idle timeout
+//! ended keeps its slots until then.
 
-use crate::ways::{Cause, Limits};
+use crate::ways::{Cause, End, Limits};
 
 /// Nanoseconds since the way's run began.
 pub type Stamp = u64;
@@ -31,8 +39,12 @@ pub struct Stay {
     pub who: Who,
     /// When its slots were possibly held.
     pub held: Span,
-    /// When its session was surely open; `None` if the client left before.
+    /// When its session surely had its slots; `None` if the client left before.
     pub open: Option<Span>,
+    /// How the session ended.
+    pub end: End,
+    /// Whether it was quiet when it ended.
+    pub was_quiet: bool,
 }
 
 /// One refusal.
@@ -85,6 +97,22 @@ impl History {
         self.refusals.iter().filter(|refusal| refusal.cause == cause).count()
     }
 
+    /// How many sessions the way ended like this.
+    pub fn ended_by(&self, end: End) -> usize {
+        self.stays.iter().filter(|stay| stay.end == end).count()
+    }
+
+    /// How many sessions the way ended while something was in flight.
+    pub fn ended_while_busy(&self) -> usize {
+        self.stays.iter().filter(|stay| stay.end != End::Left && !stay.was_quiet).count()
+    }
+
+    /// The most sessions of a subject that were surely open at once.
+    pub fn most_of(&self, who: Who) -> usize {
+        let stays = self.stays.iter().filter(|stay| stay.who == who);
+        highest(&surely_open(stays.filter_map(|stay| stay.open)))
+    }
+
     /// Sweeps the history of a way that had these limits: once for the whole
     /// server, and once for each subject as if it were alone.
     ///
@@ -95,18 +123,18 @@ impl History {
     pub fn judge(&self, limits: Limits) -> Verdict {
         let mut spurious = Vec::new();
         let held = self.stays.iter().map(|stay| stay.held);
-        let full = full_spans(held, limits.global as usize);
+        let server = Accused::at(held, limits.global);
         for refusal in &self.refusals {
             let unjustified = match (refusal.cause, refusal.who) {
-                (Cause::AtCapacity, _) => !justified(&refusal.during, &full),
+                (Cause::AtCapacity, _) => !server.may_have_refused(&refusal.during),
                 (Cause::SubjectAtLimit, who) => who.is_none(),
             };
             spurious.extend(unjustified.then_some(*refusal));
         }
         let mut largest_subject = 0;
         for subject in self.by_subject() {
-            let full = full_spans(subject.held.into_iter(), limits.per_subject as usize);
-            let unjustified = |refusal: &Refusal| !justified(&refusal.during, &full);
+            let alone = Accused::at(subject.held.into_iter(), limits.per_subject);
+            let unjustified = |refusal: &Refusal| !alone.may_have_refused(&refusal.during);
             spurious.extend(subject.refused.into_iter().filter(unjustified));
             largest_subject = largest_subject.max(highest(&surely_open(subject.open.into_iter())));
         }
@@ -151,10 +179,21 @@ fn numbered(subjects: &mut Vec<OfSubject>, who: Who) -> Option<&mut OfSubject> {
     subjects.get_mut(number)
 }
 
-/// Whether a refusal met one of the full spans, which are in order.
-fn justified(refusal: &Span, full: &[Span]) -> bool {
-    let next = full.partition_point(|span| span.to < refusal.from);
-    full.get(next).is_some_and(|span| span.from <= refusal.to)
+/// When a counter was possibly full.
+pub struct Accused(Vec<Span>);
+
+impl Accused {
+    /// A counter of this limit whose slots were possibly held in these spans.
+    pub fn at(held: impl Iterator<Item = Span>, limit: u32) -> Self {
+        Self(full_spans(held, limit as usize))
+    }
+
+    /// Whether it was possibly full at an instant of a refusal.
+    pub fn may_have_refused(&self, during: &Span) -> bool {
+        // The spans are in order.
+        let next = self.0.partition_point(|span| span.to < during.from);
+        self.0.get(next).is_some_and(|span| span.from <= during.to)
+    }
 }
 
 /// How many sessions were open, as steps. At one stamp the doubt goes to the

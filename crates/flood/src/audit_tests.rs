@@ -8,7 +8,8 @@ fn span(from: Stamp, to: Stamp) -> Span {
 
 /// Held a little longer than open, at both ends, as in life.
 fn stay(from: Stamp, to: Stamp) -> Stay {
-    Stay { who: None, held: span(from, to), open: Some(span(from + 1, to - 1)) }
+    let open = Some(span(from + 1, to - 1));
+    Stay { who: None, held: span(from, to), open, end: End::Left, was_quiet: false }
 }
 
 /// Judges the server's limit alone: everyone is anonymous.
@@ -48,8 +49,8 @@ fn a_planted_spurious_refusal_is_found_among_honest_ones() {
 
 #[test]
 fn a_slot_that_passes_on_at_one_stamp_is_neither_overshoot_nor_vacancy() {
-    let first = Stay { who: None, held: span(10, 20), open: Some(span(10, 20)) };
-    let second = Stay { who: None, held: span(20, 30), open: Some(span(20, 30)) };
+    let first = Stay { open: Some(span(10, 20)), ..stay(10, 20) };
+    let second = Stay { open: Some(span(20, 30)), ..stay(20, 30) };
     assert_eq!(judge(1, &[first, second], &[span(20, 20), span(11, 29)]), (1, vec![]));
 }
 
@@ -61,7 +62,7 @@ fn slots_that_only_touch_were_possibly_held_together_but_not_surely() {
 
 #[test]
 fn a_slot_without_a_session_justifies_a_refusal_but_is_not_open() {
-    let abandoned = Stay { who: None, held: span(10, 20), open: None };
+    let abandoned = Stay { open: None, ..stay(10, 20) };
     assert_eq!(judge(1, &[abandoned], &[span(12, 13)]), (0, vec![]));
 }
 

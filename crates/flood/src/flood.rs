@@ -11,11 +11,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::audit::Verdict;
-use crate::client::{Client, Plan, Tally};
+use crate::client::{Client, Manner, Plan, Tally};
 use crate::registry::Registry;
 use crate::sampler::{Sample, Sampler};
 use crate::server::{App, Server};
-use crate::ways::{Cause, Limits, Way};
+use crate::tenants::{HOSTILE, Tenants, WELL_BEHAVED, well_behaved_clients};
+use crate::ways::{Cause, End, Rules, Way};
 
 /// A burst, and the pause in which its sessions end.
 const BURST: Duration = Duration::from_millis(400);
@@ -24,12 +25,16 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How to flood; the same for every way.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Sessions that may be open at once, in all and of each subject.
-    pub limits: Limits,
-    /// Concurrent clients.
+    /// What the ways are to keep to.
+    pub rules: Rules,
+    /// Concurrent clients of the crowd.
     pub clients: u64,
-    /// The subjects that they are dealt to in turn.
+    /// Clients of the crowd besides that go quiet.
+    pub idle: u64,
+    /// The subjects that these are dealt to in turn.
     pub subjects: u64,
+    /// Clients of the hostile tenant.
+    pub hostile: u64,
     /// How long.
     pub flood: Duration,
     /// The most requests.
@@ -40,6 +45,22 @@ pub struct Settings {
     pub setup: Duration,
     /// Seed of the stays.
     pub seed: u64,
+}
+
+impl Settings {
+    /// Who comes: each client's subject, and how it behaves.
+    fn cast(&self) -> impl Iterator<Item = (String, Manner)> {
+        let subjects = self.subjects;
+        let quiet = self.idle;
+        let crowd = (0..quiet + self.clients).map(move |index| {
+            let manner = if index < quiet { Manner::Quiet } else { Manner::Impatient };
+            (format!("tenant-{}", index % subjects), manner)
+        });
+        let well_behaved = well_behaved_clients(self.rules.limits.per_subject);
+        let well_behaved = (0..well_behaved).map(|_| (WELL_BEHAVED.to_owned(), Manner::Patient));
+        let hostile = (0..self.hostile).map(|_| (HOSTILE.to_owned(), Manner::Hostile));
+        crowd.chain(well_behaved).chain(hostile)
+    }
 }
 
 /// What came out of a flood.
@@ -54,6 +75,12 @@ pub struct Outcome {
     pub served: (usize, usize, usize),
     /// What the audit proved.
     pub verdict: Verdict,
+    /// What became of the two tenants.
+    pub tenants: Tenants,
+    /// Quiet sessions that the way ended: by the idle timeout, by eviction.
+    pub quiet_ended: (usize, usize),
+    /// Sessions that the way ended while something was in flight.
+    pub busy_ended: usize,
     /// The most sessions that were open at once.
     pub peak_open: usize,
     /// The most sessions of one subject that were open at once.
@@ -85,18 +112,21 @@ pub async fn flood<W: Way>(
     seen: impl Fn(&Sample) + Send + 'static,
 ) -> anyhow::Result<Outcome> {
     let registry = Registry::new();
-    let way = W::with_limits(settings.limits);
+    let way = {
+        let _on_the_servers_threads = server.enter();
+        W::under(settings.rules)?
+    };
     let app = Arc::new(App { way, registry: Arc::clone(&registry), setup: settings.setup });
     let server = Server::start(server, Arc::clone(&app)).await?;
 
     let (announce, bursts) = watch::channel(Instant::now());
     let budget = Arc::new(AtomicU64::new(settings.requests));
     let mut clients = JoinSet::new();
-    for index in 0..settings.clients {
-        let rng = fastrand::Rng::with_seed(settings.seed.wrapping_add(index << 32));
+    for (index, (subject, manner)) in settings.cast().enumerate() {
+        let rng = fastrand::Rng::with_seed(settings.seed.wrapping_add((index as u64) << 32));
         let budget = Arc::clone(&budget);
-        let subject = HeaderValue::try_from(format!("tenant-{}", index % settings.subjects))?;
-        let plan = Plan { subject, longest_stay: settings.longest_stay, budget, rng };
+        let subject = HeaderValue::try_from(subject)?;
+        let plan = Plan { subject, manner, longest_stay: settings.longest_stay, budget, rng };
         let client = Client::connect(server.address(), plan).await?;
         clients.spawn(client.run(bursts.clone()));
     }
@@ -118,13 +148,21 @@ pub async fn flood<W: Way>(
     let history = registry.take_history();
     let refused = |cause| history.refused_by(cause);
     let admitted = history.stays.len();
+    let limits = settings.rules.limits;
+    let verdict = history.judge(limits);
+    let [well_behaved, hostile] = [WELL_BEHAVED, HOSTILE].map(|name| registry.number_of(name));
     Ok(Outcome {
         name: W::NAME,
         tally,
         served: (admitted, refused(Cause::SubjectAtLimit), refused(Cause::AtCapacity)),
-        verdict: history.judge(settings.limits),
-        peak_open: registry.peak(),
-        largest_subject: registry.largest_subject(),
+        tenants: Tenants::of(&history, well_behaved, hostile, limits),
+        quiet_ended: (history.ended_by(End::Idle), history.ended_by(End::Evicted)),
+        busy_ended: history.ended_while_busy(),
+        // The registry counts while it happens, but nobody who is quiet; the
+        // sweep afterwards, from stamps.
+        peak_open: registry.peak().max(verdict.peak()),
+        largest_subject: registry.largest_subject().max(verdict.largest_subject),
+        verdict,
         samples,
         at_rest,
         subjects_at_rest: app.way.subjects(),

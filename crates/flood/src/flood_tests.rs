@@ -2,6 +2,7 @@
 //! keeps its promises, and ways that are broken on purpose are found out.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
@@ -11,16 +12,23 @@ use hyper::StatusCode;
 
 use super::*;
 use crate::promises::broken;
-use crate::ways::{AddThenUndo, CheckThenAdd, Exact, Refused};
+use crate::tenants::Tenant;
+use crate::ways::{AddThenUndo, CheckThenAdd, Exact, Limits, Permit, Policy, Refused};
 
 const REQUESTS: u64 = 2_000;
 
 /// Three of four subjects can fill the server with a session each.
 fn settings() -> Settings {
     Settings {
-        limits: Limits { global: 3, per_subject: 1 },
+        rules: Rules {
+            limits: Limits { global: 3, per_subject: 1 },
+            policy: Policy::Reject,
+            idle_timeout: Duration::from_millis(30),
+        },
         clients: 16,
+        idle: 0,
         subjects: 4,
+        hostile: 4,
         flood: BURST + PAUSE,
         requests: REQUESTS,
         longest_stay: 4,
@@ -35,17 +43,40 @@ async fn short_flood<W: Way>(settings: &Settings) -> Outcome {
 }
 
 async fn promises_broken_by<W: Way>() -> String {
-    broken(&short_flood::<W>(&settings()).await, settings().limits).join("; ")
+    broken(&short_flood::<W>(&settings()).await, settings().rules.limits).join("; ")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_exact_way_keeps_its_promises_over_real_sockets() {
     let outcome = short_flood::<Exact>(&settings()).await;
-    assert_eq!(broken(&outcome, settings().limits), [""; 0]);
+    assert_eq!(broken(&outcome, settings().rules.limits), [""; 0]);
     let tally = &outcome.tally;
     assert!(tally.admitted > 0 && tally.at_subject_limit > 0 && tally.at_capacity > 0, "{tally:?}");
     assert!(tally.requests() <= REQUESTS);
     assert_eq!(outcome.largest_subject, 1);
+}
+
+async fn quiet_sessions_ended_under(policy: Policy) -> (usize, usize) {
+    let Settings { rules, .. } = settings();
+    let rules = Rules { policy, ..rules };
+    // Bounded by time alone: most who come are quiet, and somebody always presses.
+    let settings =
+        Settings { rules, clients: 4, idle: 6, hostile: 2, requests: 1_000_000, ..settings() };
+    let outcome = short_flood::<Exact>(&settings).await;
+    assert_eq!(broken(&outcome, settings.rules.limits), [""; 0], "{policy:?}");
+    let Tenant { admitted, at_capacity, .. } = outcome.tenants.well_behaved;
+    assert!(admitted + at_capacity > 0, "{policy:?}: the well-behaved tenant came");
+    outcome.quiet_ended
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn quiet_sessions_are_ended_by_their_timeout_or_make_room_as_the_policy_says() {
+    let (idle, evicted) = quiet_sessions_ended_under(Policy::Reject).await;
+    assert!(idle > 0 && evicted == 0, "{idle} idle, {evicted} evicted");
+    for policy in [Policy::EvictIdle, Policy::EvictOldest] {
+        let (idle, evicted) = quiet_sessions_ended_under(policy).await;
+        assert!(evicted > 0, "{policy:?}: {idle} idle");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -67,6 +98,10 @@ async fn a_way_that_remembers_subjects_is_found_out() {
     }
 }
 
+impl Permit for () {}
+impl Permit for Arc<()> {}
+impl Permit for OwnedPermit {}
+
 /// Admits everyone.
 struct Open(Arc<()>);
 
@@ -74,8 +109,8 @@ impl Way for Open {
     const NAME: &'static str = "open";
     type Permit = Arc<()>;
 
-    fn with_limits(_limits: Limits) -> Self {
-        Self(Arc::default())
+    fn under(_rules: Rules) -> anyhow::Result<Self> {
+        Ok(Self(Arc::default()))
     }
 
     async fn open<S, R>(
@@ -114,8 +149,8 @@ impl Way for Global {
     const NAME: &'static str = "global";
     type Permit = OwnedPermit;
 
-    fn with_limits(limits: Limits) -> Self {
-        Self(Arc::new(AdmissionCounter::new(Limit::at_most(limits.global))))
+    fn under(Rules { limits, .. }: Rules) -> anyhow::Result<Self> {
+        Ok(Self(Arc::new(AdmissionCounter::new(Limit::at_most(limits.global)))))
     }
 
     async fn open<S, R>(
@@ -144,9 +179,71 @@ impl Way for Global {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_way_over_the_limit_of_a_subject_is_found_out() {
-    let of_one_subject = Settings { subjects: 1, ..settings() };
-    let found = broken(&short_flood::<Global>(&of_one_subject).await, of_one_subject.limits);
+    let of_one_subject = Settings { subjects: 1, hostile: 0, ..settings() };
+    let found = broken(&short_flood::<Global>(&of_one_subject).await, of_one_subject.rules.limits);
     assert_eq!(found, ["3 sessions of one subject were open at once, its limit is 1"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_way_that_lets_a_hostile_tenant_have_the_slots_of_others_is_found_out() {
+    let hostile_above_all = Settings { clients: 1, hostile: 15, ..settings() };
+    let found = broken(&short_flood::<Global>(&hostile_above_all).await, settings().rules.limits);
+    let found = found.join("; ");
+    assert!(found.contains("the hostile tenant had 3 open"), "{found}");
+    assert!(found.contains("for the hostile"), "{found}");
+}
+
+/// Ends every session at once and says that it was evicted.
+struct Evictor;
+
+struct Evicted;
+
+impl Permit for Evicted {
+    fn ended(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn end(&self) -> End {
+        End::Evicted
+    }
+}
+
+impl Way for Evictor {
+    const NAME: &'static str = "evictor";
+    type Permit = Evicted;
+
+    fn under(_rules: Rules) -> anyhow::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn open<S, R>(
+        &self,
+        _subject: Option<&str>,
+        setup: S,
+        _refuse: R,
+    ) -> Result<Evicted, Refused>
+    where
+        S: Future<Output = ()> + Send,
+        R: Fn(Cause) -> Refused + Send + Sync,
+    {
+        setup.await;
+        Ok(Evicted)
+    }
+
+    fn in_use(&self) -> usize {
+        0
+    }
+
+    fn subjects(&self) -> usize {
+        0
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_way_that_evicts_who_is_busy_is_found_out() {
+    let found = promises_broken_by::<Evictor>().await;
+    assert!(found.contains("the well-behaved tenant was evicted"), "{found}");
+    assert!(found.contains("sessions were ended while they were busy"), "{found}");
 }
 
 /// Never gives a subject's slot back, and refuses it for ever after.
@@ -159,8 +256,8 @@ impl Way for Unforgiving {
     const NAME: &'static str = "unforgiving";
     type Permit = ();
 
-    fn with_limits(limits: Limits) -> Self {
-        Self { limit: limits.per_subject as usize, taken: Mutex::default() }
+    fn under(Rules { limits, .. }: Rules) -> anyhow::Result<Self> {
+        Ok(Self { limit: limits.per_subject as usize, taken: Mutex::default() })
     }
 
     async fn open<S, R>(&self, subject: Option<&str>, setup: S, refuse: R) -> Result<(), Refused>
@@ -193,7 +290,8 @@ impl Way for Unforgiving {
 async fn a_way_that_leaks_slots_of_subjects_is_found_out() {
     let found = promises_broken_by::<Unforgiving>().await;
     assert!(found.contains("refused while their subject had a slot free"), "{found}");
-    assert!(found.contains("4 subjects were left at rest"), "{found}");
+    assert!(found.contains("the well-behaved tenant was told"), "{found}");
+    assert!(found.contains("6 subjects were left at rest"), "{found}");
     assert!(!found.contains("while a slot was free"), "nobody was told 503: {found}");
 }
 
@@ -207,8 +305,8 @@ impl Way for Leaky {
     const NAME: &'static str = "leaky";
     type Permit = ();
 
-    fn with_limits(limits: Limits) -> Self {
-        Self { limit: limits.global as usize, taken: AtomicUsize::new(0) }
+    fn under(Rules { limits, .. }: Rules) -> anyhow::Result<Self> {
+        Ok(Self { limit: limits.global as usize, taken: AtomicUsize::new(0) })
     }
 
     async fn open<S, R>(&self, _subject: Option<&str>, setup: S, refuse: R) -> Result<(), Refused>
@@ -245,8 +343,8 @@ impl Way for Curt {
     const NAME: &'static str = "curt";
     type Permit = ();
 
-    fn with_limits(_limits: Limits) -> Self {
-        Self
+    fn under(_rules: Rules) -> anyhow::Result<Self> {
+        Ok(Self)
     }
 
     async fn open<S, R>(&self, _subject: Option<&str>, _setup: S, _refuse: R) -> Result<(), Refused>

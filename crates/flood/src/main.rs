@@ -15,6 +15,7 @@ mod report;
 mod sampler;
 mod server;
 mod subject;
+mod tenants;
 mod timeline;
 mod ways;
 
@@ -29,7 +30,7 @@ use tokio::sync::watch;
 use cli::Cli;
 use flood::{Outcome, Settings, flood};
 use progress::Progress;
-use ways::{AddThenUndo, CheckThenAdd, Exact, Limits, Way};
+use ways::{AddThenUndo, CheckThenAdd, Exact, Limits, Rules, Way};
 
 /// What a shell reports for a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let settings = settings(cli)?;
+    let limits = settings.rules.limits;
     chart::prepare(&cli.out)?;
     // Two runtimes, so that clients cannot starve the server's threads.
     let server = runtime("server", cli.workers as usize)?;
@@ -55,12 +57,12 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     }
     let outcomes = clients.block_on(flood_all(&settings, server.handle()))?;
 
-    println!("{}", report::table(&outcomes, settings.limits));
+    println!("{}", report::table(&outcomes, limits));
     for outcome in &outcomes {
-        println!("{}", report::findings(outcome, settings.limits));
+        println!("{}", report::findings(outcome, limits));
     }
     let exact = outcomes.first().context("no way was flooded")?;
-    let broken = promises::broken(exact, settings.limits);
+    let broken = promises::broken(exact, limits);
     for broken in &broken {
         eprintln!("error: {} broke its promise: {broken}", exact.name);
     }
@@ -68,19 +70,25 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         eprintln!("stopped before the end; no chart was written");
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    chart::write(&cli.out, &outcomes, settings.limits, &subtitle(cli))?;
+    chart::write(&cli.out, &outcomes, limits, &subtitle(cli))?;
     println!("chart: {}", cli.out.display());
     Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn settings(cli: &Cli) -> anyhow::Result<Settings> {
     Ok(Settings {
-        limits: Limits {
-            global: u32::try_from(cli.limit)?,
-            per_subject: u32::try_from(cli.per_subject)?,
+        rules: Rules {
+            limits: Limits {
+                global: u32::try_from(cli.limit)?,
+                per_subject: u32::try_from(cli.per_subject)?,
+            },
+            policy: cli.policy,
+            idle_timeout: Duration::from_millis(cli.idle_timeout_ms),
         },
         clients: cli.clients,
+        idle: cli.idle,
         subjects: cli.subjects,
+        hostile: cli.hostile,
         flood: cli.flood(),
         requests: cli.requests,
         longest_stay: cli.stay_ms,
@@ -137,9 +145,10 @@ impl Flooded<'_> {
 }
 
 fn subtitle(cli: &Cli) -> String {
-    let Cli { limit, clients, subjects, per_subject, stay_ms, setup_ms, .. } = cli;
+    let Cli { limit, hostile, idle, per_subject, stay_ms, setup_ms, .. } = cli;
+    let (clients, subjects) = (cli.all_clients(), cli.all_subjects());
     format!(
-        "{clients} clients of {subjects} subjects, limit {limit} and {per_subject} of each, \
-         stays of 1 to {stay_ms} ms, lookup of {setup_ms} ms"
+        "{clients} clients of {subjects} tenants ({hostile} of a hostile one, {idle} quiet), \
+         limit {limit} and {per_subject} of each, stays of 1 to {stay_ms} ms, lookup of {setup_ms} ms"
     )
 }

@@ -1,6 +1,7 @@
 //! What the exact way promises, held against what happened.
 
 use crate::flood::Outcome;
+use crate::tenants::Tenants;
 use crate::ways::{Cause, Limits};
 
 /// Every promise that the flood saw broken, in words; none of an exact way.
@@ -9,9 +10,8 @@ pub fn broken(outcome: &Outcome, limits: Limits) -> Vec<String> {
     let tally = &outcome.tally;
     let spurious = outcome.verdict.spurious_by(Cause::AtCapacity);
     let spurious_of_subject = outcome.verdict.spurious_by(Cause::SubjectAtLimit);
-    // The registry counts while it happens, the sweep afterwards from stamps.
-    let open = outcome.peak_open.max(outcome.verdict.peak());
-    let largest = outcome.largest_subject.max(outcome.verdict.largest_subject);
+    let (open, largest) = (outcome.peak_open, outcome.largest_subject);
+    let Tenants { well_behaved, hostile, refused_for_hostile } = outcome.tenants;
     let in_use = outcome.peak_in_use();
     let rest = outcome.at_rest;
     let subjects = outcome.subjects_at_rest;
@@ -31,6 +31,29 @@ pub fn broken(outcome: &Outcome, limits: Limits) -> Vec<String> {
     expect(
         spurious_of_subject == 0,
         format!("{spurious_of_subject} clients were refused while their subject had a slot free"),
+    );
+    expect(
+        hostile.largest <= per_subject,
+        format!("the hostile tenant had {} open, its limit is {per_subject}", hostile.largest),
+    );
+    expect(
+        refused_for_hostile == 0,
+        format!("the well-behaved tenant was refused {refused_for_hostile} times for the hostile"),
+    );
+    expect(
+        well_behaved.at_subject_limit == 0,
+        format!(
+            "the well-behaved tenant was told {} times that it had too many",
+            well_behaved.at_subject_limit
+        ),
+    );
+    expect(
+        well_behaved.evicted == 0,
+        format!("the well-behaved tenant was evicted {} times", well_behaved.evicted),
+    );
+    expect(
+        outcome.busy_ended == 0,
+        format!("{} sessions were ended while they were busy", outcome.busy_ended),
     );
     expect(rest.open == 0, format!("{} sessions were open at rest", rest.open));
     expect(rest.in_use == 0, format!("in_use was {} at rest", rest.in_use));

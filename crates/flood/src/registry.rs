@@ -9,12 +9,13 @@ use std::time::Instant;
 
 use crate::audit::{History, Refusal, Span, Stamp, Stay, Who};
 use crate::subject::Subject;
-use crate::ways::Cause;
+use crate::ways::{Cause, End, Permit};
 
 /// Counts the sessions that exist and writes the history for the audit.
 pub struct Registry {
     origin: Instant,
     open: AtomicUsize,
+    sure: AtomicUsize,
     peak: AtomicUsize,
     books: Mutex<Books>,
 }
@@ -28,10 +29,10 @@ struct Books {
     accounts: Vec<Account>,
 }
 
-/// The sessions of one subject.
+/// The sessions of one subject that surely hold a slot.
 #[derive(Default)]
 struct Account {
-    open: usize,
+    sure: usize,
     peak: usize,
 }
 
@@ -59,6 +60,7 @@ impl Registry {
         Arc::new(Self {
             origin: Instant::now(),
             open: AtomicUsize::new(0),
+            sure: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             books: Mutex::default(),
         })
@@ -73,19 +75,24 @@ impl Registry {
         now
     }
 
-    /// Sessions that are open now.
+    /// Sessions that exist now, those that have lost their slot included.
     pub fn open(&self) -> usize {
         self.open.load(SeqCst)
     }
 
-    /// The most sessions that were open at once.
+    /// The most sessions that were open at once, without those that were quiet.
     pub fn peak(&self) -> usize {
         self.peak.load(SeqCst)
     }
 
-    /// The most sessions of one subject that were open at once.
+    /// The most of one subject, likewise.
     pub fn largest_subject(&self) -> usize {
         self.books().accounts.iter().map(|account| account.peak).max().unwrap_or(0)
+    }
+
+    /// The number of a subject in the history, if it ever came.
+    pub fn number_of(&self, subject: &str) -> Who {
+        self.books().numbers.get(subject).copied()
     }
 
     /// To be called before a way is asked for a slot.
@@ -94,7 +101,9 @@ impl Registry {
             subject,
             asked: self.stamp(),
             opened: None,
+            quiet_since: None,
             open: None,
+            end: End::Left,
             refused: None,
             registry: Arc::clone(self),
         }
@@ -117,7 +126,9 @@ pub struct Attempt {
     subject: Option<Subject>,
     asked: Stamp,
     opened: Option<Stamp>,
+    quiet_since: Option<Stamp>,
     open: Option<Span>,
+    end: End,
     refused: Option<Cause>,
     registry: Arc<Registry>,
 }
@@ -135,24 +146,51 @@ impl Attempt {
 
     /// Its session exists from now on.
     fn open(&mut self) {
-        let open = self.registry.open.fetch_add(1, SeqCst) + 1;
-        self.registry.peak.fetch_max(open, SeqCst);
+        self.registry.open.fetch_add(1, SeqCst);
+        let sure = self.registry.sure.fetch_add(1, SeqCst) + 1;
+        self.registry.peak.fetch_max(sure, SeqCst);
         if let Some(account) = self.registry.books().account(self.subject.as_ref()) {
-            account.open += 1;
-            account.peak = account.peak.max(account.open);
+            account.sure += 1;
+            account.peak = account.peak.max(account.sure);
         }
         self.opened = Some(self.registry.stamp());
     }
 
-    /// Its session is about to be torn down.
-    fn close(&mut self) {
+    /// Its session is about to be quiet, and may lose its slot from then on at
+    /// any time. It is not counted any more; the audit decides from the stamp.
+    fn go_quiet(&mut self) {
+        if self.quiet_since.is_none() {
+            self.quiet_since = Some(self.registry.stamp());
+            self.count_no_more();
+        }
+    }
+
+    /// Its session is about to be torn down. `end` tells how it has ended.
+    ///
+    /// It is asked after the stamp: what has not lost its slot when it is asked
+    /// had it at the stamp. What has been evicted by then surely had it only
+    /// until it went quiet, since nothing else says when it was evicted.
+    fn close(&mut self, end: impl FnOnce() -> End) {
         if let Some(from) = self.opened.take() {
-            self.open = Some(Span { from, to: self.registry.stamp() });
-            if let Some(account) = self.registry.books().account(self.subject.as_ref()) {
-                account.open -= 1;
+            let now = self.registry.stamp();
+            self.end = end();
+            let to = match (self.end, self.quiet_since) {
+                (End::Evicted, Some(since)) => since,
+                _ => now,
+            };
+            self.open = Some(Span { from, to });
+            if self.quiet_since.is_none() {
+                self.count_no_more();
             }
             self.registry.open.fetch_sub(1, SeqCst);
         }
+    }
+
+    fn count_no_more(&self) {
+        if let Some(account) = self.registry.books().account(self.subject.as_ref()) {
+            account.sure -= 1;
+        }
+        self.registry.sure.fetch_sub(1, SeqCst);
     }
 }
 
@@ -163,30 +201,47 @@ impl Drop for Attempt {
         let who = books.number(self.subject.as_ref());
         match self.refused {
             Some(cause) => books.history.refusals.push(Refusal { who, cause, during: span }),
-            None => books.history.stays.push(Stay { who, held: span, open: self.open }),
+            None => books.history.stays.push(Stay {
+                who,
+                held: span,
+                open: self.open,
+                end: self.end,
+                was_quiet: self.quiet_since.is_some(),
+            }),
         }
     }
 }
 
 /// An open session. It owns its permit; the registry counts it from after the
-/// permit was got until before the permit goes.
-pub struct Session<P> {
+/// permit was got until before the permit goes, or before its slot may.
+pub struct Session<P: Permit> {
     // `permit` before `attempt`: fields drop in this order, and the attempt
     // ends only after the slots were given back.
-    _permit: P,
+    permit: P,
     attempt: Attempt,
 }
 
-impl<P> Session<P> {
+impl<P: Permit> Session<P> {
     /// Opens the session of an admitted client.
     pub fn open(mut attempt: Attempt, permit: P) -> Self {
         attempt.open();
-        Self { _permit: permit, attempt }
+        Self { permit, attempt }
+    }
+
+    /// Its client has nothing in flight any more.
+    pub fn go_quiet(&mut self) {
+        self.attempt.go_quiet();
+        self.permit.go_quiet();
+    }
+
+    /// Completes when the way has ended it.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<P> {
+        self.permit.ended()
     }
 }
 
-impl<P> Drop for Session<P> {
+impl<P: Permit> Drop for Session<P> {
     fn drop(&mut self) {
-        self.attempt.close();
+        self.attempt.close(|| self.permit.end());
     }
 }

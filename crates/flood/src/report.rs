@@ -32,8 +32,9 @@ type Figure = fn(&Outcome) -> u64;
 fn figures(limits: Limits) -> Vec<(String, Figure)> {
     let Limits { global, per_subject } = limits;
     let of_one = format!("largest count of one subject (limit {per_subject})");
+    let of_hostile = format!("  largest count (limit {per_subject})");
     let of_all = format!("largest count of all (limit {global})");
-    let rows: [(&str, Figure); 13] = [
+    let rows: [(&str, Figure); 22] = [
         ("requests", |o| o.tally.requests()),
         ("admitted with 200", |o| o.tally.admitted),
         ("refused with 429 + Retry-After", |o| o.tally.at_subject_limit),
@@ -44,6 +45,15 @@ fn figures(limits: Limits) -> Vec<(String, Figure)> {
         (&of_one, |o| o.largest_subject as u64),
         (&of_all, |o| o.peak_open as u64),
         ("largest in_use that was seen", |o| o.peak_in_use() as u64),
+        ("quiet sessions ended by their timeout", |o| o.quiet_ended.0 as u64),
+        ("quiet sessions evicted", |o| o.quiet_ended.1 as u64),
+        ("well-behaved tenant: admitted", |o| o.tenants.well_behaved.admitted as u64),
+        ("  refused", |o| o.tenants.well_behaved.refused() as u64),
+        ("    of these for the hostile one", |o| o.tenants.refused_for_hostile as u64),
+        ("  evicted", |o| o.tenants.well_behaved.evicted as u64),
+        ("hostile tenant: admitted", |o| o.tenants.hostile.admitted as u64),
+        ("  refused", |o| o.tenants.hostile.refused() as u64),
+        (&of_hostile, |o| o.tenants.hostile.largest as u64),
         ("open at rest", |o| o.at_rest.open as u64),
         ("in_use at rest", |o| o.at_rest.in_use as u64),
         ("subjects left at rest", |o| o.subjects_at_rest as u64),
@@ -75,6 +85,11 @@ pub fn findings(outcome: &Outcome, limits: Limits) -> String {
                 "refused a client {count} times while {free} all along ({share:.2} %)"
             ));
         }
+    }
+    let refused = outcome.tenants.refused_for_hostile as u64;
+    if refused > 0 {
+        let count = thousands(refused);
+        found.push(format!("refused the well-behaved tenant {count} times for the hostile one"));
     }
     if outcome.at_rest.open > 0 || outcome.at_rest.in_use > 0 {
         found.push("did not come back to zero".to_owned());

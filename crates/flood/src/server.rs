@@ -22,11 +22,11 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::registry::{Registry, Session};
 use crate::subject::{Malformed, Subject};
-use crate::ways::{Cause, Refused, Way};
+use crate::ways::{Cause, Permit, Refused, Way};
 
 /// When a refused client may come back, in seconds: the least that the header
 /// can say, since sessions here last for milliseconds.
@@ -89,14 +89,31 @@ impl Server {
     }
 }
 
-/// The handler under flood. The query is how long the client will stay, in
-/// milliseconds.
+/// What a client is going to do in its session: the query of its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stay {
+    /// To be busy for so long, given in milliseconds.
+    Busy(Duration),
+    /// To do nothing, and not to leave either: `quiet`.
+    Quiet,
+}
+
+impl Stay {
+    fn of(query: &str) -> Option<Self> {
+        match query {
+            "quiet" => Some(Self::Quiet),
+            millis => millis.parse().ok().map(Duration::from_millis).map(Self::Busy),
+        }
+    }
+}
+
+/// The handler under flood.
 async fn open_session<W: Way>(
     State(app): State<Arc<App<W>>>,
     RawQuery(stay): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let Some(stay) = stay.and_then(|stay| stay.parse().ok()).map(Duration::from_millis) else {
+    let Some(stay) = stay.as_deref().and_then(Stay::of) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
     let subject = match Subject::of(&headers) {
@@ -137,22 +154,38 @@ async fn look_up(takes: Duration) {
     }
 }
 
-/// The response of an open session: a greeting at once, the end when the
-/// session ends. A client that hangs up drops it, and the session with it.
-struct Stream<P> {
-    greeting: Option<Bytes>,
-    session: Option<Session<P>>,
-    stay: Pin<Box<Sleep>>,
-}
-
-impl<P> Stream<P> {
-    fn of(session: Session<P>, stay: Duration) -> Self {
-        let greeting = Some(Bytes::from_static(b"open\n"));
-        Self { greeting, session: Some(session), stay: Box::pin(sleep(stay)) }
+/// A session, to its end: the client is done, or the way has ended it. A client
+/// that hangs up drops this, and the session with it.
+async fn live<P: Permit>(mut session: Session<P>, stay: Stay) {
+    let ended = session.ended();
+    match stay {
+        Stay::Busy(time) => tokio::select! {
+            () = sleep(time) => {}
+            () = ended => {}
+        },
+        Stay::Quiet => {
+            session.go_quiet();
+            ended.await;
+        }
     }
 }
 
-impl<P: Unpin> HttpBody for Stream<P> {
+/// The response of an open session: a greeting at once, the end when the
+/// session has ended.
+struct Stream {
+    greeting: Option<Bytes>,
+    /// `None` once it has ended.
+    life: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl Stream {
+    fn of<P: Permit>(session: Session<P>, stay: Stay) -> Self {
+        let greeting = Some(Bytes::from_static(b"open\n"));
+        Self { greeting, life: Some(Box::pin(live(session, stay))) }
+    }
+}
+
+impl HttpBody for Stream {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -163,9 +196,11 @@ impl<P: Unpin> HttpBody for Stream<P> {
         if let Some(greeting) = self.greeting.take() {
             return Poll::Ready(Some(Ok(Frame::data(greeting))));
         }
-        ready!(self.stay.as_mut().poll(context));
-        // Closed before the client can see the end of the body.
-        self.session = None;
+        if let Some(life) = &mut self.life {
+            // The session is closed before the client can see the end of the body.
+            ready!(life.as_mut().poll(context));
+            self.life = None;
+        }
         Poll::Ready(None)
     }
 }

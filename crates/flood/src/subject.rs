@@ -1,5 +1,7 @@
 //! Who a client says that it is: the `X-Client` header.
 
+use std::borrow::Borrow;
+
 use axum::http::{HeaderMap, HeaderName};
 
 /// The header that names the client.
@@ -8,6 +10,12 @@ pub const HEADER: HeaderName = HeaderName::from_static("x-client");
 /// What a limit per client is counted by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Subject(String);
+
+impl Borrow<str> for Subject {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
 
 /// The header is there and names nobody.
 #[derive(Debug, PartialEq, Eq)]

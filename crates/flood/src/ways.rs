@@ -6,7 +6,12 @@ mod check_then_add;
 mod exact;
 mod slot;
 
+use std::future::pending;
+use std::pin::Pin;
+use std::time::Duration;
+
 use axum::response::Response;
+use clap::ValueEnum;
 
 pub use add_then_undo::AddThenUndo;
 pub use check_then_add::CheckThenAdd;
@@ -19,6 +24,58 @@ pub struct Limits {
     pub global: u32,
     /// Of each subject.
     pub per_subject: u32,
+}
+
+/// What the gate does when somebody comes and it is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Policy {
+    /// The newcomer is refused
+    Reject,
+    /// The session that is quiet longest makes room, if it is so for 10 ms
+    EvictIdle,
+    /// The oldest session that is quiet makes room
+    EvictOldest,
+}
+
+/// What a way is to keep to. The hand-written ways know the limits alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// How many may be open.
+    pub limits: Limits,
+    /// What happens at the limit of all.
+    pub policy: Policy,
+    /// How long a session may be quiet.
+    pub idle_timeout: Duration,
+}
+
+/// How a session came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum End {
+    /// Its client was done, or hung up.
+    #[default]
+    Left,
+    /// The way ended it because it was quiet for too long.
+    Idle,
+    /// The way ended it and gave its slot to another.
+    Evicted,
+}
+
+/// What a session holds. What a way does not do that is hand-written stands
+/// here as the default: it ends no session and does not know who is quiet.
+pub trait Permit: Send + 'static {
+    /// Nothing is in flight any more; the client is still connected.
+    fn go_quiet(&mut self) {}
+
+    /// Completes when the way has ended the session, whose owner is to be
+    /// dropped then.
+    fn ended(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(pending())
+    }
+
+    /// How the way has ended the session by now; `Left` if it has not.
+    fn end(&self) -> End {
+        End::Left
+    }
 }
 
 /// Why a client is refused.
@@ -45,10 +102,12 @@ pub trait Way: Send + Sync + 'static {
     const NAME: &'static str;
 
     /// Owned by the session; its drop gives the slots back.
-    type Permit: Send + Unpin + 'static;
+    type Permit: Permit;
 
-    /// Counters with nobody inside.
-    fn with_limits(limits: Limits) -> Self;
+    /// Counters with nobody inside. Called on the server's runtime.
+    fn under(rules: Rules) -> anyhow::Result<Self>
+    where
+        Self: Sized;
 
     /// Admits a client or refuses it: the server's handler, but for what is
     /// the same in all of them. A client without a subject is exempt from the

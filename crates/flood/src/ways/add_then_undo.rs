@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use super::slot::{Slot, Slots, SubjectMap};
-use super::{Cause, Limits, Refused, Way};
+use super::{Cause, Limits, Refused, Rules, Way};
 
 /// Never over its limits. But between a refused client's add and its undo a
 /// count holds somebody who is not inside, and whoever asks then is refused
@@ -21,8 +21,8 @@ impl Way for AddThenUndo {
 
     type Permit = Slots;
 
-    fn with_limits(limits: Limits) -> Self {
-        Self { limits, open: Arc::default(), of_subject: SubjectMap::default() }
+    fn under(Rules { limits, .. }: Rules) -> anyhow::Result<Self> {
+        Ok(Self { limits, open: Arc::default(), of_subject: SubjectMap::default() })
     }
 
     async fn open<S, R>(&self, subject: Option<&str>, setup: S, refuse: R) -> Result<Slots, Refused>

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use super::slot::{Slot, Slots, SubjectMap};
-use super::{Cause, Limits, Refused, Way};
+use super::{Cause, Limits, Refused, Rules, Way};
 
 /// Everyone who checks while the last slot is free finds it free, and all of
 /// them are counted later. It is the shape of every session manager that asks
@@ -22,8 +22,8 @@ impl Way for CheckThenAdd {
 
     type Permit = Slots;
 
-    fn with_limits(limits: Limits) -> Self {
-        Self { limits, open: Arc::default(), of_subject: SubjectMap::default() }
+    fn under(Rules { limits, .. }: Rules) -> anyhow::Result<Self> {
+        Ok(Self { limits, open: Arc::default(), of_subject: SubjectMap::default() })
     }
 
     async fn open<S, R>(&self, subject: Option<&str>, setup: S, refuse: R) -> Result<Slots, Refused>

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::Permit;
+
 /// One unit of a shared count, taken off again when this goes. Every access
 /// is `SeqCst`: what goes wrong in these ways is no matter of orderings.
 pub struct Slot(Arc<AtomicUsize>);
@@ -71,3 +73,5 @@ impl Drop for SubjectSlot {
 /// What a session holds in a hand-written way: its part of the global count,
 /// and of its subject's if it has one.
 pub type Slots = (Slot, Option<SubjectSlot>);
+
+impl Permit for Slots {}
