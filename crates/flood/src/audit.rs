@@ -123,7 +123,7 @@ impl History {
     pub fn judge(&self, limits: Limits) -> Verdict {
         let mut spurious = Vec::new();
         let held = self.stays.iter().map(|stay| stay.held);
-        let server = Accused::at(held, limits.global);
+        let server = PossiblyFull::at(held, limits.global);
         for refusal in &self.refusals {
             let unjustified = match (refusal.cause, refusal.who) {
                 (Cause::AtCapacity, _) => !server.may_have_refused(&refusal.during),
@@ -133,7 +133,7 @@ impl History {
         }
         let mut largest_subject = 0;
         for subject in self.by_subject() {
-            let alone = Accused::at(subject.held.into_iter(), limits.per_subject);
+            let alone = PossiblyFull::at(subject.held.into_iter(), limits.per_subject);
             let unjustified = |refusal: &Refusal| !alone.may_have_refused(&refusal.during);
             spurious.extend(subject.refused.into_iter().filter(unjustified));
             largest_subject = largest_subject.max(highest(&surely_open(subject.open.into_iter())));
@@ -179,10 +179,10 @@ fn numbered(subjects: &mut Vec<OfSubject>, who: Who) -> Option<&mut OfSubject> {
     subjects.get_mut(number)
 }
 
-/// When a counter was possibly full.
-pub struct Accused(Vec<Span>);
+/// When a counter was possibly full: the spans, in order.
+pub struct PossiblyFull(Vec<Span>);
 
-impl Accused {
+impl PossiblyFull {
     /// A counter of this limit whose slots were possibly held in these spans.
     pub fn at(held: impl Iterator<Item = Span>, limit: u32) -> Self {
         Self(full_spans(held, limit as usize))
@@ -190,7 +190,6 @@ impl Accused {
 
     /// Whether it was possibly full at an instant of a refusal.
     pub fn may_have_refused(&self, during: &Span) -> bool {
-        // The spans are in order.
         let next = self.0.partition_point(|span| span.to < during.from);
         self.0.get(next).is_some_and(|span| span.from <= during.to)
     }

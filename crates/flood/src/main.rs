@@ -1,7 +1,7 @@
 //! Floods a real HTTP server with real clients, and shows what three ways of
 //! counting sessions let in.
 //!
-//! Read `flood.rs` first, then `ways.rs`, `registry.rs` and `audit.rs`.
+//! Read `flood.rs` first, then `ways.rs`, `registry.rs`, `audit.rs` and `tenants.rs`.
 
 mod audit;
 mod chart;

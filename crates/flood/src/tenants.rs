@@ -1,7 +1,7 @@
 //! The two tenants that are told apart: one that behaves well, and one that is
 //! hostile and never stops. What one of them suffers from the other.
 
-use crate::audit::{Accused, History, Who};
+use crate::audit::{History, PossiblyFull, Who};
 use crate::ways::{Cause, End, Limits};
 
 /// The tenant that wants no more than it may have, and takes its time.
@@ -97,8 +97,8 @@ fn refused_for(history: &History, who: Who, hostile: Who, limits: Limits) -> usi
     }
     let all = history.stays.iter();
     let others = all.clone().filter(|stay| stay.who != hostile);
-    let by_all = Accused::at(all.map(|stay| stay.held), limits.global);
-    let by_others = Accused::at(others.map(|stay| stay.held), left);
+    let by_all = PossiblyFull::at(all.map(|stay| stay.held), limits.global);
+    let by_others = PossiblyFull::at(others.map(|stay| stay.held), left);
     let refusals = history.refusals.iter();
     let refusals = refusals.filter(|r| r.who == who && r.cause == Cause::AtCapacity);
     let only_by_it =

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::{Cause, End, Limits, Permit, Policy, Refused, Rules, Way};
 use crate::subject::Subject;
 
-/// How long a quiet session is safe from [`Policy::EvictIdle`].
+/// How long a quiet session is safe, as [`Policy::EvictIdle`] says.
 const FLOOR: Duration = Duration::from_millis(10);
 
 /// Rung by the reaper when the gate has ended the session.
