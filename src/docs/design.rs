@@ -125,3 +125,15 @@
 //! *Why does a reaper need no waking?* It never sleeps longer than the shortest
 //! timeout, so what comes while it sleeps is not due before it wakes. Whoever
 //! admits then has nobody to tell.
+//!
+//! *Why does an eviction pass the slot on?* If the victim gave its slot back and
+//! the newcomer then took one, anybody could take it in between: the newcomer
+//! would have ended a session for nothing, and the count would dip. So the step
+//! that ends the victim makes its slot the newcomer's, and the count never moves.
+//!
+//! *Why an index of lower bounds?* An exact order by last activity would have to
+//! be kept by every touch and every end of a request, the hottest paths there are.
+//! Here they write one word, their session's own. The index knows only that a
+//! session was active no earlier than so; activity moves a session back, never
+//! forward, so whoever searches corrects the first entry until it is true, and
+//! then it is the least. Each correction is paid for by an activity.
