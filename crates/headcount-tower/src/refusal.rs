@@ -1,0 +1,58 @@
+//! Read after `subjects.rs`. Why a request is refused, in the words of HTTP.
+
+use headcount::{Cause, Rejected};
+use http::StatusCode;
+
+use crate::subjects::BadSubject;
+
+/// When to come back, in seconds, where the gate does not say, because it was
+/// closed: long enough that a server which restarts is not stormed meanwhile.
+const RESTART_SECS: u64 = 5;
+
+/// A request was refused, for one reason. The text holds no count, no limit and
+/// nothing of what the client sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The gate let it not in.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    /// It does not say clearly whom it counts as. Nothing was asked of the gate.
+    #[error(transparent)]
+    BadSubject(#[from] BadSubject),
+}
+
+impl Refusal {
+    /// 503 if it is for what all share, 429 if it is for what the client did,
+    /// 400 if it could never be let in as it is.
+    ///
+    /// | refusal | status |
+    /// |---|---|
+    /// | `AtCapacity`, `ShutDown`, `OutOfTimers` | 503 |
+    /// | `SubjectAtLimit`, `RateLimited` | 429 |
+    /// | `SubjectTooLong`, `BadSubject` | 400 |
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::BadSubject(_) => StatusCode::BAD_REQUEST,
+            Self::Rejected(rejected) => match rejected.cause() {
+                Cause::SubjectTooLong => StatusCode::BAD_REQUEST,
+                Cause::SubjectAtLimit | Cause::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            },
+        }
+    }
+
+    /// When to come back, in whole seconds, at least 1; `None` for a 400, which
+    /// time does not mend.
+    ///
+    /// That is what the gate says. It says nothing once it was closed; then it
+    /// is 5 seconds, for the server that comes after.
+    pub fn retry_after_secs(&self) -> Option<u64> {
+        match self {
+            Self::Rejected(rejected) if self.status() != StatusCode::BAD_REQUEST => {
+                Some(rejected.retry_after_secs().unwrap_or(RESTART_SECS))
+            }
+            _ => None,
+        }
+    }
+}
