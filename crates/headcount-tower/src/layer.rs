@@ -149,14 +149,14 @@ where
 
     fn admit(&self, parts: &Parts) -> Result<Held, Refusal> {
         let subject = self.subjects.of(parts)?;
-        loop {
-            let session = self.gate.admit(subject.as_ref(), (self.tag)(parts))?;
-            // It may have been evicted already, or the gate closed: then it has
-            // not begun, and is decided on anew.
-            if let Ok(activity) = session.enter() {
-                return Ok(Box::new((activity, session)));
-            }
-        }
+        let room = self.gate.reserve(subject.as_ref(), (self.tag)(parts))?;
+        // Pending until something is in flight in it: at no instant can it be
+        // evicted. If anything else has ended it by now, it is as if it had
+        // ended a little later: the slot is its own until its body ends.
+        let session = room.commit()?;
+        let activity = session.enter().ok();
+        _ = session.establish();
+        Ok(Box::new((activity, session)))
     }
 }
 
