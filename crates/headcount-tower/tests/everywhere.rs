@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use headcount::{CapacityPolicy, Limit};
-use headcount_tower::{Answers, GateLayer, Subjects};
+use headcount_tower::{Answers, GateLayer, OpenError, Subjects};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use support::http::Server;
@@ -99,6 +99,27 @@ fn cancel_everywhere_before_the_first_poll() {
         let mut service = layer.layer(service_fn(|request| handle(request, &kept)));
         drop(service.call(Request::new(empty())));
         assert_empty(&gate);
+    }
+}
+
+/// Somebody else still has the admission when the request is dropped.
+#[test]
+fn cancel_everywhere_with_an_admission_left_behind() {
+    let gate = gate(1);
+    let [_, sessions, deferred] = layers(&gate);
+    for layer in [sessions, deferred] {
+        let left_behind = Mutex::default();
+        let service = layer.layer(service_fn(|request: Request| async {
+            *left_behind.lock().unwrap() = request.extensions().get::<Admission>().cloned();
+            std::future::pending::<()>().await;
+            Ok::<_, BoxError>(Response::new(request.into_body()))
+        }));
+        let mut future = Box::pin(service.oneshot(Request::new(empty())));
+        assert!(poll_once(future.as_mut()).is_pending());
+        drop(future);
+        assert_empty(&gate);
+        let left_behind = left_behind.into_inner().unwrap().unwrap();
+        assert_eq!(left_behind.open().unwrap_err(), OpenError::Spent);
     }
 }
 
