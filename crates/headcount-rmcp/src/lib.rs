@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![deny(missing_docs, missing_debug_implementations)]
+
+mod bounded;
+mod error;
+mod guard;
+mod layer;
+mod live;
+mod rules;
+mod shared;
+mod stream;
+mod tag;
+mod transport;
+mod visit;
+
+pub use bounded::{
+    BoundedSessionError, BoundedSessionManager, BoundedSessionManagerBuilder, CloseReason,
+};
+pub use error::GuardError;
+pub use guard::{GuardedSessions, SessionGate};
+pub use headcount_tower::{Answers, BadSubject, Refusal, Subjects};
+pub use layer::{McpFuture, McpLayer, McpService};
+pub use rmcp::transport::streamable_http_server::session::SessionId;
+pub use rmcp::transport::streamable_http_server::session::local::SessionConfig;
+pub use rules::{OpenStreams, ReleaseOn, Rules, Unidentified};
+pub use tag::SessionTag;
+pub use transport::GuardedTransport;

@@ -1,0 +1,102 @@
+//! Read after `tag.rs`. What can be chosen about a guarded manager beside the
+//! settings of its gate.
+
+use headcount::CloseReason;
+
+/// What becomes of a session that is asked for by a request that came by no
+/// [`McpLayer`](crate::McpLayer), so that nobody knows who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unidentified {
+    /// It is anonymous: no limit of a subject applies, the gate's does.
+    #[default]
+    Anonymous,
+    /// It is refused.
+    Refuse,
+}
+
+/// When the slots of a session are free again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReleaseOn {
+    /// When rmcp has dropped its transport, so when nothing of it runs any
+    /// more. A handler that runs on after its session was closed has up to five
+    /// seconds for that.
+    #[default]
+    Drained,
+    /// When it has ended. Handlers of ended sessions may then run beside as many
+    /// sessions as the limit allows.
+    Closed,
+}
+
+/// Is a session busy while its client has the stream open by which a server
+/// sends what nobody asked for (an HTTP `GET`)?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OpenStreams {
+    /// Yes: a client that listens is there.
+    #[default]
+    Busy,
+    /// No: only requests count, so that a client which only listens may be
+    /// idle, and may be evicted.
+    Ignored,
+}
+
+/// What a session is when it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Begins {
+    /// Until the client has said that it is initialized.
+    #[default]
+    Pending,
+    Established,
+}
+
+/// What can be chosen about [`GuardedSessions`](crate::GuardedSessions) beside
+/// the settings of its gate.
+#[derive(Debug, Clone)]
+#[must_use = "rules do nothing until a manager has them"]
+pub struct Rules {
+    pub(crate) unidentified: Unidentified,
+    pub(crate) release_on: ReleaseOn,
+    pub(crate) open_streams: OpenStreams,
+    pub(crate) begins: Begins,
+    pub(crate) logs_subjects: bool,
+    pub(crate) reason: fn(CloseReason) -> String,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            unidentified: Unidentified::default(),
+            release_on: ReleaseOn::default(),
+            open_streams: OpenStreams::default(),
+            begins: Begins::default(),
+            logs_subjects: false,
+            reason: |reason| reason.to_string(),
+        }
+    }
+}
+
+impl Rules {
+    /// What becomes of sessions that nobody knows the subject of.
+    pub fn unidentified(mut self, unidentified: Unidentified) -> Self {
+        self.unidentified = unidentified;
+        self
+    }
+
+    /// When the slots of a session are free again.
+    pub fn release_on(mut self, release_on: ReleaseOn) -> Self {
+        self.release_on = release_on;
+        self
+    }
+
+    /// Whether an open `GET` stream keeps a session busy.
+    pub fn open_streams(mut self, open_streams: OpenStreams) -> Self {
+        self.open_streams = open_streams;
+        self
+    }
+
+    /// Names the subject in the events that are recorded. They do not
+    /// otherwise, as it may be a person's name.
+    pub fn log_subjects(mut self) -> Self {
+        self.logs_subjects = true;
+        self
+    }
+}

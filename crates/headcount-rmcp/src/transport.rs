@@ -1,0 +1,143 @@
+//! Read after `shared.rs`. A session's transport, which owns its slots.
+//!
+//! *Why the transport*: rmcp drops it exactly once, on every way out: a normal
+//! end, an idle one, a `DELETE`, a panic of the service, a handshake that
+//! fails, the end of the runtime.
+//!
+//! *What passes through*: requests come in, answers go out, and so it is known
+//! here what is in flight, whatever became of the HTTP request by which it
+//! came. The end of file says that nothing will be answered any more.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use headcount::{Clock, CloseReason};
+use rmcp::RoleServer;
+use rmcp::model::{ClientNotification, JsonRpcMessage, RequestId};
+use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
+use rmcp::transport::Transport;
+use rmcp::transport::streamable_http_server::SessionManager;
+
+use crate::live::{Live, Owner};
+use crate::shared::Shared;
+
+/// A transport of the inner manager, and the slots of its session: they are
+/// free when this is dropped, after what it wraps.
+pub struct GuardedTransport<M: SessionManager, C: Clock + 'static> {
+    // Fields are dropped in this order.
+    inner: M::Transport,
+    leave: Leave<M, C>,
+}
+
+/// The end of a session's last part: dropped after the inner transport.
+struct Leave<M: SessionManager, C: Clock + 'static> {
+    live: Arc<Live<C>>,
+    shared: Arc<Shared<M, C>>,
+    owner: Option<Owner<C>>,
+}
+
+impl<M: SessionManager, C: Clock + 'static> GuardedTransport<M, C> {
+    pub(crate) fn new(
+        inner: M::Transport,
+        live: Arc<Live<C>>,
+        owner: Owner<C>,
+        shared: &Arc<Shared<M, C>>,
+    ) -> Self {
+        let shared = Arc::clone(shared);
+        Self { inner, leave: Leave { live, shared, owner: Some(owner) } }
+    }
+}
+
+impl<M: SessionManager, C: Clock + 'static> Transport<RoleServer> for GuardedTransport<M, C> {
+    type Error = <M::Transport as Transport<RoleServer>>::Error;
+
+    fn name() -> Cow<'static, str> {
+        M::Transport::name()
+    }
+
+    fn send(
+        &mut self,
+        item: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        let answered = match &item {
+            JsonRpcMessage::Response(response) => Some(response.id.clone()),
+            JsonRpcMessage::Error(error) => error.id.clone(),
+            _ => None,
+        };
+        let live = Arc::clone(&self.leave.live);
+        let settles = answered.map(|id| Settles { live, id });
+        let sending = self.inner.send(item);
+        async move {
+            // Also if this future is dropped before it is done.
+            let _settles = settles;
+            sending.await
+        }
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        let received = self.inner.receive().await;
+        let live = &self.leave.live;
+        match &received {
+            Some(JsonRpcMessage::Request(request)) => _ = live.received(&request.id),
+            Some(JsonRpcMessage::Notification(notification)) => {
+                if let ClientNotification::CancelledNotification(cancelled) =
+                    &notification.notification
+                    && let Some(id) = &cancelled.params.request_id
+                {
+                    live.settled(id);
+                }
+            }
+            Some(_) => {}
+            None => self.leave.no_more_answers(),
+        }
+        received
+    }
+
+    fn close(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        self.leave.no_more_answers();
+        self.inner.close()
+    }
+}
+
+impl<M: SessionManager, C: Clock + 'static> Drop for GuardedTransport<M, C> {
+    fn drop(&mut self) {
+        self.leave.no_more_answers();
+    }
+}
+
+impl<M: SessionManager, C: Clock + 'static> Leave<M, C> {
+    /// Requests that come from now on are told that the session has ended.
+    fn no_more_answers(&self) {
+        let reason = self.live.end(CloseReason::Released);
+        self.live.settled_all();
+        self.shared.tell(&self.live, reason);
+    }
+}
+
+impl<M: SessionManager, C: Clock + 'static> Drop for Leave<M, C> {
+    fn drop(&mut self) {
+        drop(self.owner.take());
+        Shared::forget(&self.shared, &self.live);
+    }
+}
+
+/// An answer on its way out.
+struct Settles<C: Clock> {
+    live: Arc<Live<C>>,
+    id: RequestId,
+}
+
+impl<C: Clock> Drop for Settles<C> {
+    fn drop(&mut self) {
+        self.live.settled(&self.id);
+    }
+}
+
+impl<M: SessionManager, C: Clock + 'static> fmt::Debug for GuardedTransport<M, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardedTransport")
+            .field("session", &self.leave.live)
+            .finish_non_exhaustive()
+    }
+}

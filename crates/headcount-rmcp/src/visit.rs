@@ -1,0 +1,60 @@
+//! Read after `rules.rs`. What goes from a request to the manager, and from the
+//! manager to the response, past rmcp: who asks, and what a refusal meant.
+//!
+//! rmcp calls a session manager within the future of the request it serves, so
+//! a task-local of that future is seen by both, and by nobody else. What a
+//! manager does elsewhere, in a session's own task, has no visit.
+
+use std::sync::{Arc, OnceLock};
+
+use headcount_tower::{BadSubject, Refusal};
+use tokio::task::futures::TaskLocalFuture;
+
+tokio::task_local! {
+    static VISIT: Arc<Visit>;
+}
+
+/// A request on its way through rmcp.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    pub(crate) subject: Result<Option<String>, BadSubject>,
+    verdict: OnceLock<Verdict>,
+}
+
+/// What rmcp's answer should have been.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    Refused(Refusal),
+    /// There is no such session, any more.
+    Gone,
+}
+
+impl Visit {
+    pub(crate) fn new(subject: Result<Option<String>, BadSubject>) -> Arc<Self> {
+        Arc::new(Self { subject, verdict: OnceLock::new() })
+    }
+
+    /// The visit of the request that is being served here, if it has one.
+    pub(crate) fn current() -> Option<Arc<Self>> {
+        VISIT.try_with(Arc::clone).ok()
+    }
+
+    /// The future is served within the visit.
+    pub(crate) fn of<F: Future>(this: &Arc<Self>, served: F) -> TaskLocalFuture<Arc<Self>, F> {
+        VISIT.scope(Arc::clone(this), served)
+    }
+
+    /// So is what this does.
+    pub(crate) fn hosts<R>(self: &Arc<Self>, f: impl FnOnce() -> R) -> R {
+        VISIT.sync_scope(Arc::clone(self), f)
+    }
+
+    /// The first verdict stands.
+    pub(crate) fn decide(&self, verdict: Verdict) {
+        _ = self.verdict.set(verdict);
+    }
+
+    pub(crate) fn verdict(&self) -> Option<&Verdict> {
+        self.verdict.get()
+    }
+}
