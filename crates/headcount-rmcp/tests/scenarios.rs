@@ -1,14 +1,12 @@
 //! What happened to others, over HTTP: one test for each, by its name.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{Calls, LONG, Server, Time, at_most, eventually, gate, initialize};
 use futures::future::join_all;
 use headcount::{CapacityPolicy, Cause, CloseReason, Limit};
 use reqwest::StatusCode;
 use serde_json::json;
-use support::{Calls, LONG, Server, Time, at_most, eventually, gate, initialize};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -379,7 +377,7 @@ async fn stateless_request() {
     });
     let request = server.post(&body).header("mcp-protocol-version", "2026-07-28");
     let request = request.header("mcp-method", "tools/call").header("mcp-name", "echo");
-    let answer = support::Answer::of(request.send().await.unwrap()).await;
+    let answer = crate::support::Answer::of(request.send().await.unwrap()).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     assert!(answer.body.contains("done"), "{}", answer.body);
     let stats = server.sessions.gate().stats();
@@ -437,9 +435,9 @@ async fn half_open_body() {
          content-type: application/json\r\ncontent-length: 4096\r\n\r\n{{\"jsonrpc\":",
         server.address
     );
-    // 10,000 in all, as many at a time as a small machine has files for.
-    for _ in 0..50 {
-        let sockets = join_all((0..200).map(|_| async {
+    // 10,000 in all, as many at a time as a listener has a queue for.
+    for _ in 0..100 {
+        let sockets = join_all((0..100).map(|_| async {
             let mut socket = tokio::net::TcpStream::connect(server.address).await.unwrap();
             socket.write_all(head.as_bytes()).await.unwrap();
             socket

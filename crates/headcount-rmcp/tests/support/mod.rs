@@ -1,5 +1,4 @@
 //! A real rmcp server on loopback, and a plain HTTP client for it.
-#![allow(dead_code, reason = "not every test file needs all of it")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -149,21 +148,17 @@ impl Server<Sessions> {
 }
 
 impl<M: SessionManager> Server<M> {
-    pub async fn serve(sessions: M) -> Self {
-        let config = StreamableHttpServerConfig::default();
-        Self::serve_with(sessions, config).await
-    }
-
-    pub async fn serve_with(sessions: M, config: StreamableHttpServerConfig) -> Self {
-        Self::serve_in(sessions, config, Some(McpLayer::new().subjects(x_client()))).await
+    pub async fn serve(sessions: impl Into<Arc<M>>) -> Self {
+        let layer = McpLayer::new().subjects(x_client());
+        Self::serve_in(sessions, StreamableHttpServerConfig::default(), Some(layer)).await
     }
 
     pub async fn serve_in(
-        sessions: M,
+        sessions: impl Into<Arc<M>>,
         mut config: StreamableHttpServerConfig,
         layer: Option<McpLayer>,
     ) -> Self {
-        let (sessions, calls, stop) = (Arc::new(sessions), Calls::new(), CancellationToken::new());
+        let (sessions, calls, stop) = (sessions.into(), Calls::new(), CancellationToken::new());
         config.cancellation_token = stop.clone();
         let handler = Handler { calls: calls.clone() };
         let service =

@@ -1,0 +1,9 @@
+//! One program of all tests, since each would be linked with all of rmcp.
+
+mod bad_input;
+mod bounded;
+mod manager;
+mod real_client;
+mod scenarios;
+mod support;
+mod thousand_opens;

@@ -1,0 +1,292 @@
+//! What happened to others, where no HTTP is needed for it: the manager as
+//! rmcp uses it, over a manager that a test can stop at each step.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use crate::support::{Sessions, Time, at_most, eventually, gate};
+use futures::Stream;
+use headcount::{CapacityPolicy, Cause, CloseReason, Limit};
+use headcount_rmcp::{GuardError, GuardedSessions, Rules, Unidentified};
+use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::transport::WorkerTransport;
+use rmcp::transport::streamable_http_server::session::local::{
+    LocalSessionManager, LocalSessionManagerError, LocalSessionWorker,
+};
+use rmcp::transport::streamable_http_server::session::{
+    RestoreOutcome, ServerSseMessage, SessionId, SessionManager,
+};
+use tokio::task::yield_now;
+
+/// rmcp's own, with awaits around what it does, which it can do badly.
+#[derive(Default)]
+struct Slow {
+    inner: LocalSessionManager,
+    before: u32,
+    after: u32,
+    fails: bool,
+    panics: bool,
+    created: AtomicU32,
+}
+
+type Inner = <LocalSessionManager as SessionManager>::Error;
+
+impl SessionManager for Slow {
+    type Error = Inner;
+    type Transport = WorkerTransport<LocalSessionWorker>;
+
+    async fn create_session(&self) -> Result<(SessionId, Self::Transport), Inner> {
+        for _ in 0..self.before {
+            yield_now().await;
+        }
+        assert!(!self.panics, "an inner manager that panics");
+        if self.fails {
+            return Err(LocalSessionManagerError::SessionNotFound("none".into()));
+        }
+        let (id, transport) = self.inner.create_session().await?;
+        self.created.fetch_add(1, Relaxed);
+        let undo = Undo(&self.inner, id.clone());
+        for _ in 0..self.after {
+            yield_now().await;
+        }
+        std::mem::forget(undo);
+        Ok((id, transport))
+    }
+
+    async fn initialize_session(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<ServerJsonRpcMessage, Inner> {
+        self.inner.initialize_session(id, message).await
+    }
+
+    async fn has_session(&self, id: &SessionId) -> Result<bool, Inner> {
+        self.inner.has_session(id).await
+    }
+
+    async fn close_session(&self, id: &SessionId) -> Result<(), Inner> {
+        self.inner.close_session(id).await
+    }
+
+    async fn create_stream(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Inner> {
+        self.inner.create_stream(id, message).await
+    }
+
+    async fn accept_message(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<(), Inner> {
+        self.inner.accept_message(id, message).await
+    }
+
+    async fn create_standalone_stream(
+        &self,
+        id: &SessionId,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Inner> {
+        self.inner.create_standalone_stream(id).await
+    }
+
+    async fn resume(
+        &self,
+        id: &SessionId,
+        last_event_id: String,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Inner> {
+        self.inner.resume(id, last_event_id).await
+    }
+
+    async fn restore_session(
+        &self,
+        id: SessionId,
+    ) -> Result<RestoreOutcome<Self::Transport>, Inner> {
+        for _ in 0..self.before {
+            yield_now().await;
+        }
+        self.inner.restore_session(id).await
+    }
+}
+
+/// A manager that is cancelled takes its own entry out again.
+struct Undo<'a>(&'a LocalSessionManager, SessionId);
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        if let Ok(mut sessions) = self.0.sessions.try_write() {
+            sessions.remove(&self.1);
+        }
+    }
+}
+
+/// All is back.
+async fn is_empty<M: SessionManager>(sessions: &GuardedSessions<M, Time>) {
+    let gate = sessions.gate();
+    let counts = || (gate.in_use(), gate.stats().draining, gate.subjects(), gate.candidates());
+    eventually("all counts are 0", || counts() == (0, 0, 0, 0)).await;
+}
+
+#[tokio::test]
+async fn cancel_everywhere() {
+    for polls in 0..8 {
+        let time = Time::default();
+        let gate = gate(&time).limit(Limit::at_most(1)).rate(1, std::time::Duration::from_secs(60));
+        let slow = Slow { before: 3, after: 3, ..Slow::default() };
+        let sessions = GuardedSessions::new(slow, gate.build().unwrap());
+        let mut creates = Box::pin(sessions.create_session());
+        let mut made = false;
+        for _ in 0..polls {
+            made = made || futures::poll!(&mut creates).is_ready();
+        }
+        drop(creates);
+        assert_eq!(made, polls > 6, "it awaits six times");
+        is_empty(&sessions).await;
+        eventually("nothing is left inside", || {
+            sessions.inner().inner.sessions.try_read().is_ok_and(|inner| inner.is_empty())
+        })
+        .await;
+        // The place in the rate window came back too, unless there was a session.
+        let again = sessions.create_session().await;
+        assert_eq!(again.is_ok(), !made);
+    }
+}
+
+#[tokio::test]
+async fn what_fails_inside_takes_nothing() {
+    let (_, gate) = at_most(1);
+    let sessions = GuardedSessions::new(Slow { fails: true, ..Slow::default() }, gate);
+    for _ in 0..3 {
+        let error = sessions.create_session().await.unwrap_err();
+        assert!(matches!(error, GuardError::Inner(_)), "{error}");
+    }
+    assert_eq!(sessions.gate().stats().rejected(Cause::AtCapacity), 0);
+    is_empty(&sessions).await;
+}
+
+#[tokio::test]
+async fn panic_everywhere() {
+    let (_, gate) = at_most(1);
+    let slow = Slow { panics: true, before: 1, ..Slow::default() };
+    let sessions = Arc::new(GuardedSessions::new(slow, gate));
+    let creates = Arc::clone(&sessions);
+    let panicked = tokio::spawn(async move { _ = creates.create_session().await }).await;
+    assert!(panicked.unwrap_err().is_panic());
+    is_empty(&sessions).await;
+}
+
+#[tokio::test]
+async fn a_transport_that_nobody_serves_leaves_nothing() {
+    let (_, gate) = at_most(1);
+    let sessions = Sessions::local(gate);
+    let (id, transport) = sessions.create_session().await.unwrap();
+    assert!(sessions.has_session(&id).await.unwrap());
+    drop(transport);
+    assert_eq!(sessions.gate().in_use(), 0);
+    assert!(!sessions.has_session(&id).await.unwrap());
+    eventually("the inner entry is gone", || {
+        sessions.inner().sessions.try_read().is_ok_and(|inner| inner.is_empty())
+    })
+    .await;
+    assert_eq!(sessions.gate().stats().ended(CloseReason::Released), 1);
+}
+
+#[tokio::test]
+async fn double_close() {
+    let (_, gate) = at_most(2);
+    let sessions = Sessions::local(gate);
+    let (id, transport) = sessions.create_session().await.unwrap();
+    let (_other, _kept) = sessions.create_session().await.unwrap();
+    for _ in 0..3 {
+        sessions.close_session(&id).await.unwrap();
+    }
+    // Its transport has its slot, not who closes it.
+    assert_eq!(sessions.gate().in_use(), 2);
+    drop(transport);
+    sessions.close_session(&id).await.unwrap();
+    assert_eq!(sessions.gate().in_use(), 1);
+    sessions.close_session(&"unknown".into()).await.unwrap();
+    assert_eq!(sessions.gate().in_use(), 1);
+}
+
+#[tokio::test]
+async fn resurrect() {
+    let time = Time::default();
+    let gate = gate(&time).limit(Limit::at_most(1)).at_capacity(CapacityPolicy::EvictOldest);
+    let slow = Slow { before: 2, ..Slow::default() };
+    let sessions = GuardedSessions::new(slow, gate.build().unwrap());
+    let id: SessionId = "restored".into();
+    let restored = |outcome| match outcome {
+        RestoreOutcome::Restored(transport) => transport,
+        other => panic!("{other:?}"),
+    };
+
+    // Two restores at once: one session.
+    let (one, other) =
+        tokio::join!(sessions.restore_session(id.clone()), sessions.restore_session(id.clone()));
+    let transport = match (one, other) {
+        (Ok(RestoreOutcome::Restored(transport)), Err(GuardError::Refused(_))) => transport,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((sessions.gate().in_use(), sessions.active()), (1, 1));
+    assert!(matches!(
+        sessions.restore_session(id.clone()).await,
+        Ok(RestoreOutcome::AlreadyPresent)
+    ));
+
+    // Closed, and its transport lives: not restored beside it.
+    sessions.close_session(&id).await.unwrap();
+    assert!(!sessions.has_session(&id).await.unwrap());
+    assert!(matches!(sessions.restore_session(id.clone()).await, Ok(RestoreOutcome::NotSupported)));
+    assert_eq!(sessions.gate().in_use(), 1);
+    drop(transport);
+    is_empty(&sessions).await;
+
+    // Gone, so restored, and counted like any other.
+    let mut outcome = RestoreOutcome::NotSupported;
+    while matches!(outcome, RestoreOutcome::NotSupported) {
+        yield_now().await;
+        outcome = sessions.restore_session(id.clone()).await.unwrap();
+    }
+    let transport = restored(outcome);
+    assert!(sessions.has_session(&id).await.unwrap());
+    assert_eq!(sessions.gate().in_use(), 1);
+    let full = sessions.create_session().await.unwrap_err();
+    assert!(matches!(full, GuardError::Refused(_)), "it is pending: {full}");
+    drop(transport);
+    is_empty(&sessions).await;
+}
+
+#[tokio::test]
+async fn server_shutdown() {
+    let (_, gate) = at_most(4);
+    let sessions = Sessions::local(gate);
+    let mut kept = Vec::new();
+    for _ in 0..4 {
+        kept.push(sessions.create_session().await.unwrap());
+    }
+    let mut waits = Box::pin(sessions.shutdown());
+    for _ in 0..5 {
+        assert!(futures::poll!(&mut waits).is_pending(), "their transports live");
+        yield_now().await;
+    }
+    kept.clear();
+    tokio::time::timeout(crate::support::LONG, waits).await.expect("all have left");
+    is_empty(&sessions).await;
+    let error = sessions.create_session().await.unwrap_err();
+    assert!(matches!(error, GuardError::Refused(refused) if refused.cause() == Cause::ShutDown));
+    assert_eq!(sessions.gate().stats().ended(CloseReason::Shutdown), 4);
+}
+
+#[tokio::test]
+async fn who_is_not_known_is_refused_if_so_wanted() {
+    let (_, gate) = at_most(4);
+    let rules = Rules::default().unidentified(Unidentified::Refuse);
+    let sessions = GuardedSessions::with_rules(Slow::default(), gate, rules);
+    let error = sessions.create_session().await.unwrap_err();
+    assert!(matches!(error, GuardError::Unidentified), "{error}");
+    assert_eq!(sessions.inner().created.load(Relaxed), 0);
+    is_empty(&sessions).await;
+}
