@@ -156,8 +156,12 @@ impl Settings {
     fn gate(&self) -> SessionGate {
         // More than the gate can count is not to be had.
         let limit = Limit::try_from(self.max_sessions).unwrap_or(Limit::UNLIMITED);
-        let gate =
-            Gate::builder().limit(limit).at_capacity(CapacityPolicy::EvictOldest).no_init_timeout();
+        let gate = Gate::builder()
+            .limit(limit)
+            .at_capacity(CapacityPolicy::EvictOldest)
+            .no_init_timeout()
+            // Nobody is: the oldest makes room.
+            .may_lock_out_for_ever();
         let gate = match self.config.keep_alive {
             Some(idle) => gate.idle_timeout(within_a_timer(idle)),
             None => gate.no_idle_timeout(),

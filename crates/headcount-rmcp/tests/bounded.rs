@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::{Server, eventually};
+use crate::support::{Calls, Server, eventually};
 use futures::future::join_all;
 use headcount_rmcp::{
     BoundedSessionError, BoundedSessionManager, BoundedSessionManagerBuilder, CloseReason,
@@ -24,7 +24,7 @@ fn keeps_alive(keep_alive: Duration) -> SessionConfig {
 #[tokio::test]
 async fn the_oldest_makes_room() {
     let manager = BoundedSessionManager::new(keeps_alive(Duration::from_secs(300)), 2);
-    let server = Server::serve(manager).await;
+    let server: Server<BoundedSessionManager> = Server::serve(manager).await;
     let ids = [server.open(None).await, server.open(None).await, server.open(None).await];
     assert_eq!(server.echo(&ids[0]).await, StatusCode::NOT_FOUND);
     assert_eq!(server.echo(&ids[1]).await, StatusCode::OK);
@@ -34,7 +34,8 @@ async fn the_oldest_makes_room() {
 
 #[tokio::test]
 async fn sessions_that_were_never_initialized_make_room_too() {
-    let server = Server::serve(BoundedSessionManagerBuilder::new(2).build()).await;
+    let server: Server<BoundedSessionManager> =
+        Server::serve(BoundedSessionManagerBuilder::new(2).build()).await;
     let mut ids = Vec::new();
     for _ in 0..4 {
         ids.push(server.ask(None).await.session.expect("there is room"));
@@ -45,8 +46,33 @@ async fn sessions_that_were_never_initialized_make_room_too() {
 }
 
 #[tokio::test]
+async fn who_only_listens_makes_room_and_who_calls_does_not() {
+    let server: Server<BoundedSessionManager> =
+        Server::serve(BoundedSessionManagerBuilder::new(2).build()).await;
+    let (listens, calls) = (server.open(None).await, server.open(None).await);
+    let _stream = server.listen(&listens).await;
+    let call = server.call(&calls, 2, "wait").await;
+    Calls::one(&server.calls.begun).await;
+    let newcomer = server.open(None).await;
+    assert_eq!(server.echo(&listens).await, StatusCode::NOT_FOUND);
+    let listens = server.listen(&newcomer).await;
+    let another = server.open(None).await;
+    drop(listens);
+    let call_too = server.call(&another, 2, "wait").await;
+    Calls::one(&server.calls.begun).await;
+    server.ask(None).await.is_refused_for(StatusCode::SERVICE_UNAVAILABLE);
+    let error = server.sessions.create_session().await.map(drop).unwrap_err();
+    assert!(matches!(error, BoundedSessionError::AtCapacity), "{error}");
+    server.calls.may_end.add_permits(2);
+    for call in [call, call_too] {
+        assert!(call.text().await.unwrap().contains("done"), "it was not cut off");
+    }
+}
+
+#[tokio::test]
 async fn ratchet() {
-    let server = Server::serve(BoundedSessionManager::new(SessionConfig::default(), 10)).await;
+    let server: Server<BoundedSessionManager> =
+        Server::serve(BoundedSessionManager::new(SessionConfig::default(), 10)).await;
     for _ in 0..20 {
         let asked = join_all((0..32).map(|_| server.ask(None))).await;
         assert!(server.sessions.active_session_count().await <= 10);
@@ -58,7 +84,8 @@ async fn ratchet() {
 
 #[tokio::test]
 async fn a_session_that_was_closed_counts_no_longer() {
-    let server = Server::serve(BoundedSessionManagerBuilder::new(10).build()).await;
+    let server: Server<BoundedSessionManager> =
+        Server::serve(BoundedSessionManagerBuilder::new(10).build()).await;
     let ids = join_all((0..5).map(|_| server.open(None))).await;
     assert_eq!(server.sessions.active_session_count().await, 5);
     for (left, id) in ids.iter().enumerate().map(|(closed, id)| (4 - closed, id)) {
@@ -72,7 +99,7 @@ async fn a_session_that_was_closed_counts_no_longer() {
 async fn the_rate_is_limited_and_evicts_nobody() {
     let manager = BoundedSessionManager::new(SessionConfig::default(), 2)
         .with_rate_limit(2, Duration::from_secs(60));
-    let server = Server::serve(manager).await;
+    let server: Server<BoundedSessionManager> = Server::serve(manager).await;
     let ids = [server.open(None).await, server.open(None).await];
     let refused = server.ask(None).await;
     refused.is_refused_for(StatusCode::TOO_MANY_REQUESTS);
@@ -87,7 +114,8 @@ async fn the_rate_is_limited_and_evicts_nobody() {
 #[tokio::test]
 async fn without_a_layer_a_refusal_is_rmcps_500() {
     let manager = BoundedSessionManagerBuilder::new(2).rate_limit(1, Duration::from_secs(60));
-    let server = Server::serve_in(manager.build(), Default::default(), None).await;
+    let server: Server<BoundedSessionManager> =
+        Server::serve_in(manager.build(), Default::default(), None).await;
     server.open(None).await;
     let refused = server.ask(None).await;
     assert_eq!(refused.status, StatusCode::INTERNAL_SERVER_ERROR);
@@ -104,7 +132,7 @@ async fn idle_and_old_sessions_end() {
     let old =
         BoundedSessionManagerBuilder::new(10).max_lifetime(Duration::from_millis(300)).build();
     for manager in [idle, old] {
-        let server = Server::serve(manager).await;
+        let server: Server<BoundedSessionManager> = Server::serve(manager).await;
         let id = server.open(None).await;
         let ends = async {
             while server.sessions.active_session_count().await > 0 {
@@ -201,7 +229,7 @@ impl<S: tracing::Subscriber> Layer<S> for Events {
 async fn events_say_what_happened_once() {
     let (events, _records) = Events::record();
     let manager = BoundedSessionManagerBuilder::new(1).build();
-    let server = Server::serve(manager).await;
+    let server: Server<BoundedSessionManager> = Server::serve(manager).await;
     let (_evicted, closed) = (server.open(Some("alice")).await, server.open(None).await);
     server.delete(&closed).await;
     let is_so = || events.of("session closed").len() == 2;

@@ -427,7 +427,7 @@ async fn server_shutdown() {
 
 #[tokio::test]
 async fn half_open_body() {
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let (_, gate) = at_most(1);
     let server = Server::start(gate).await;
     let head = format!(
@@ -443,6 +443,10 @@ async fn half_open_body() {
             socket
         }))
         .await;
+        // Connections are accepted in their order, so all of these were.
+        let mut last = tokio::net::TcpStream::connect(server.address).await.unwrap();
+        last.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        assert_eq!(last.read_u8().await.unwrap(), b'H');
         assert_eq!(server.in_use(), 0);
         drop(sockets);
     }

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use axum::Router;
 use headcount::{Gate, GateBuilder, Limit, ManualClock};
-use headcount_rmcp::{GuardedSessions, McpLayer, Rules, SessionGate, SessionTag, Subjects};
+use headcount_rmcp::{GuardedSessions, McpLayer, SessionGate, SessionTag, Subjects};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock};
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::SessionManager;
-use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Value, json};
@@ -112,14 +112,6 @@ pub struct Server<M> {
 impl Server<Sessions> {
     pub async fn start(gate: SessionGate<Time>) -> Self {
         Self::serve(Sessions::local(gate)).await
-    }
-
-    pub async fn with_rules(gate: SessionGate<Time>, rules: Rules) -> Self {
-        let mut inner = LocalSessionManager::default();
-        let mut config = SessionConfig::default();
-        (config.keep_alive, config.init_timeout) = (None, None);
-        inner.session_config = config;
-        Self::serve(GuardedSessions::with_rules(inner, gate, rules)).await
     }
 
     pub fn in_use(&self) -> u32 {
