@@ -26,6 +26,12 @@ pub trait Clock: Send + Sync {
     fn now_rounded_up(&self) -> u64 {
         self.now()
     }
+
+    /// The ticks that have passed, rounded down and rounded up, by one look at
+    /// the clock. To be overridden where two looks cost more than one.
+    fn now_both_ways(&self) -> (u64, u64) {
+        (self.now(), self.now_rounded_up())
+    }
 }
 
 /// What points to a clock is one.
@@ -38,6 +44,10 @@ macro_rules! pointer {
 
             fn now_rounded_up(&self) -> u64 {
                 (**self).now_rounded_up()
+            }
+
+            fn now_both_ways(&self) -> (u64, u64) {
+                (**self).now_both_ways()
             }
         }
     };
@@ -121,6 +131,11 @@ impl Clock for SystemClock {
 
     fn now_rounded_up(&self) -> u64 {
         self.ticks(self.start.elapsed())
+    }
+
+    fn now_both_ways(&self) -> (u64, u64) {
+        let (now, rest) = self.divide(self.start.elapsed());
+        (now, now.saturating_add(u64::from(rest)))
     }
 }
 

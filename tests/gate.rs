@@ -276,14 +276,6 @@ fn retry_after_is_no_later_than_the_next_timeout_and_a_second_for_http() {
 }
 
 #[test]
-fn a_subject_that_is_too_long_is_told_so() {
-    let gate: Gate<String> = Gate::builder().max_subject_len(3).build().unwrap();
-    let refused = gate.admit(Some("alice"), ()).unwrap_err();
-    assert_eq!((refused.cause(), refused.retry_after()), (Cause::SubjectTooLong, None));
-    assert_eq!(gate.in_use(), 0);
-}
-
-#[test]
 fn settings_change_while_sessions_are_there() {
     let (gate, clock) = gate();
     let first = gate.admit(Some("a"), 1).unwrap();

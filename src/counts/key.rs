@@ -43,6 +43,18 @@ pub(super) fn bytes_of<Q: ?Sized + 'static>(subject: &Q) -> Option<&[u8]> {
         .or_else(|| same::<Q, Arc<[u8]>>(subject).map(|owned| &**owned))
 }
 
+/// Gives `f` the bytes of a subject of a map whose `K` is inline.
+pub(super) fn with_bytes<Q, R>(subject: &Q, f: impl FnOnce(&[u8]) -> R) -> R
+where
+    Q: ?Sized + ToOwned<Owned: 'static> + 'static,
+{
+    match bytes_of(subject) {
+        Some(bytes) => f(bytes),
+        // A type of the user's own that `K` borrows as.
+        None => f(bytes_of(&subject.to_owned()).expect("`K` is inline")),
+    }
+}
+
 /// The subject whose bytes `bytes_of` gave, for a type of `is_inline`.
 pub(super) fn from_bytes<K: 'static>(bytes: &[u8]) -> K {
     let text = || String::from_utf8(bytes.to_vec()).expect("stored from a str");

@@ -255,24 +255,28 @@ where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
-        let at_limit = |_| SubjectAtLimit::new(limit);
         if limit == Limit::at_most(0) {
-            return Err(at_limit(list::Full).into());
+            return Err(SubjectAtLimit::new(limit).into());
         }
-        let enter_bytes = |bytes: &[u8]| {
-            SubjectTooLong::check(bytes.len(), self.max_subject_len)?;
-            let hash = self.hasher.hash_one(subject);
-            Ok(self.list.acquire(hash, limit, &Bytes(bytes)).map_err(at_limit)?)
+        self.check_len(subject)?;
+        Ok(self.enter_hashed(subject, self.hash_of(subject), limit)?)
+    }
+
+    fn enter_hashed<Q>(
+        &self,
+        subject: &Q,
+        hash: u64,
+        limit: Limit,
+    ) -> Result<NodePtr<K>, SubjectAtLimit>
+    where
+        K: Borrow<Q>,
+        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+    {
+        let entered = match key::is_inline::<K>() {
+            true => key::with_bytes(subject, |bytes| self.list.acquire(hash, limit, &Bytes(bytes))),
+            false => self.list.acquire(hash, limit, &Value(subject)),
         };
-        if !key::is_inline::<K>() {
-            let hash = self.hasher.hash_one(subject);
-            return Ok(self.list.acquire(hash, limit, &Value(subject)).map_err(at_limit)?);
-        }
-        match key::bytes_of(subject) {
-            Some(bytes) => enter_bytes(bytes),
-            // A type of the user's own that `K` borrows as.
-            None => enter_bytes(key::bytes_of(&subject.to_owned()).expect("`K` is inline")),
-        }
+        entered.map_err(|list::Full| SubjectAtLimit::new(limit))
     }
 
     /// The permits that the subject holds, forgotten ones included; 0 if the
@@ -282,17 +286,64 @@ where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
-        let count_bytes = |bytes: &[u8]| match bytes.len() <= self.max_subject_len {
-            true => self.list.count(self.hasher.hash_one(subject), &Bytes(bytes)),
-            false => 0,
-        };
-        if !key::is_inline::<K>() {
-            return self.list.count(self.hasher.hash_one(subject), &Value(subject));
+        match self.check_len(subject) {
+            Ok(()) => self.count_hashed(subject, self.hash_of(subject)),
+            Err(SubjectTooLong { .. }) => 0,
         }
-        match key::bytes_of(subject) {
-            Some(bytes) => count_bytes(bytes),
-            None => count_bytes(key::bytes_of(&subject.to_owned()).expect("`K` is inline")),
+    }
+}
+
+/// For who asks more than once about one subject: hashes it once.
+impl<K, S> SubjectCounts<K, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Refuses text and bytes over the longest allowed. Hashes nothing.
+    pub(crate) fn check_len<Q>(&self, subject: &Q) -> Result<(), SubjectTooLong>
+    where
+        K: Borrow<Q>,
+        Q: ?Sized + ToOwned<Owned = K> + 'static,
+    {
+        match key::is_inline::<K>() {
+            true => key::with_bytes(subject, |bytes| {
+                SubjectTooLong::check(bytes.len(), self.max_subject_len)
+            }),
+            false => Ok(()),
         }
+    }
+
+    pub(crate) fn hash_of<Q: ?Sized + Hash>(&self, subject: &Q) -> u64 {
+        self.hasher.hash_one(subject)
+    }
+
+    /// [`count`](Self::count) of a subject that is not too long, by its
+    /// [hash](Self::hash_of).
+    pub(crate) fn count_hashed<Q>(&self, subject: &Q, hash: u64) -> u32
+    where
+        K: Borrow<Q>,
+        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+    {
+        match key::is_inline::<K>() {
+            true => key::with_bytes(subject, |bytes| self.list.count(hash, &Bytes(bytes))),
+            false => self.list.count(hash, &Value(subject)),
+        }
+    }
+
+    /// [`try_acquire_owned`](Self::try_acquire_owned) for a subject that is not
+    /// too long, under a limit that is not 0, by its [hash](Self::hash_of).
+    pub(crate) fn try_acquire_owned_hashed<Q>(
+        self: &Arc<Self>,
+        subject: &Q,
+        hash: u64,
+        limit: Limit,
+    ) -> Result<OwnedSubjectPermit<K, S>, SubjectAtLimit>
+    where
+        K: Borrow<Q>,
+        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+    {
+        let node = self.enter_hashed(subject, hash, limit)?;
+        Ok(OwnedSubjectPermit::holding(Arc::clone(self), node))
     }
 }
 

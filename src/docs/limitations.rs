@@ -109,6 +109,8 @@
 //!   of its subject and a place in the rate window: others of the same subject,
 //!   or at a full window, may be refused for it.
 //! - Where both the rate window and the gate are full, either may be told.
+//! - Who is refused for the limit of its subject is told to come back in a second,
+//!   whenever a session of it may end: the gate knows no session by its subject.
 //! - Making a session calls the allocator. A session is a record, a timer for
 //!   each timeout it has, and its subject's entry.
 //! - The rate window cannot be changed at run time; timeouts can, for the
@@ -140,8 +142,8 @@
 //! while only one thread used it, where at least 1 was wanted, and at 1.2 to 1.9
 //! with two threads, where 2 was wanted: the gate allocates a record that
 //! its handles share, starts a timer, and counts by epochs. A refusal at the
-//! subject's limit, 60 ns a thread, was to be ten times as fast as the mutex at
-//! two threads and is 1.3 to 1.8 times: it reads the clock, hashes the subject
-//! with a key and looks up when to come back. Another thread kept 0.5 to 0.8 of
+//! subject's limit was to be ten times as fast as the mutex at two threads and has
+//! been measured at two: it hashes the subject with a key and enters the
+//! reclaimer. Another thread kept 0.5 to 0.8 of
 //! its speed beside a storm of refusals, where 0.9 was wanted, in a run on two
 //! cores that share their caches with other machines.

@@ -1,8 +1,11 @@
 //! Read after `session.rs`. The one decision: subject, rate, gate.
 //!
-//! *First a look that takes nothing*: where the gate or the window is full,
-//! the refusal is told from what was read; as in the order of the steps, who is
-//! over its own limit is told that.
+//! *First looks that take nothing*: is the gate closed, is the subject too
+//! long, is it at its limit, is the window full, is the gate? The first that
+//! says so refuses. Up to the subject's limit nothing is read that others
+//! write, not the clock either: who is refused for it slows nobody down, and is
+//! slowed by nobody. So the limit of a subject is told before what is full, and
+//! is told with a time to come back that nobody has searched for.
 //!
 //! *Then the steps*, each of which owns what it took: where a later one refuses
 //! or panics, the earlier ones are undone by their drop. The gate's slot is
@@ -10,48 +13,39 @@
 
 use std::borrow::Borrow;
 use std::hash::Hash;
+use std::time::Duration;
 
 use super::Gate;
+use super::core::SOME_TIME;
 use super::evict::NoVictim;
 use super::record::{Begins, Record};
 use super::rejected::{Cause, Rejected};
 use super::session::{Reservation, Session};
 use crate::clock::Clock;
-use crate::counts::SubjectError;
 use crate::limit::Limit;
 use crate::rate::RateLimited;
 
-/// A cause, and when to come back if the cause itself tells.
+/// A cause, and when to come back.
 struct Refusal {
     cause: Cause,
-    ticks: Option<u64>,
+    retry_after: Option<Duration>,
 }
 
-impl From<Cause> for Refusal {
-    fn from(cause: Cause) -> Self {
-        Self { cause, ticks: None }
+impl Refusal {
+    const SUBJECT_AT_LIMIT: Self =
+        Self { cause: Cause::SubjectAtLimit, retry_after: Some(SOME_TIME) };
+
+    /// It is no use to come back.
+    const fn for_good(cause: Cause) -> Self {
+        Self { cause, retry_after: None }
     }
 }
 
-impl From<NoVictim> for Refusal {
-    fn from(none: NoVictim) -> Self {
-        Self { cause: Cause::AtCapacity, ticks: none.wait }
-    }
-}
-
-impl From<RateLimited> for Refusal {
-    fn from(refused: RateLimited) -> Self {
-        Self { cause: Cause::RateLimited, ticks: Some(refused.retry_after()) }
-    }
-}
-
-impl From<SubjectError> for Refusal {
-    fn from(refused: SubjectError) -> Self {
-        match refused {
-            SubjectError::TooLong(_) => Cause::SubjectTooLong.into(),
-            _ => Cause::SubjectAtLimit.into(),
-        }
-    }
+/// A subject, its hash in the counts, and its limit.
+struct Subject<'a, Q: ?Sized> {
+    name: &'a Q,
+    hash: u64,
+    limit: Limit,
 }
 
 impl<K, T, C> Gate<K, T, C>
@@ -66,8 +60,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`Rejected`], with one cause, which held. Where several do, a subject at
-    /// its own limit is told that.
+    /// [`Rejected`], with one cause, which held. Where several do, a subject that
+    /// is too long or at its own limit is told that.
     ///
     /// # Panics
     ///
@@ -96,11 +90,12 @@ where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
-        self.reserve_as(subject, tag, Begins::Pending)
+        Ok(self.reserve_as(subject, tag, Begins::Pending)?.0)
     }
 
     /// [`reserve`](Self::reserve), commit and establish in one, for sessions
-    /// that need no handshake.
+    /// that need no handshake. Its timeouts are reckoned from the one look at the
+    /// clock that the call takes.
     ///
     /// # Errors
     ///
@@ -114,59 +109,68 @@ where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
-        self.reserve_as(subject, tag, Begins::Established)?.commit()
+        let (reservation, now) = self.reserve_as(subject, tag, Begins::Established)?;
+        reservation.commit_at(now)
     }
 
+    /// The reservation, and the tick, rounded up, at which the clock was read.
     fn reserve_as<Q>(
         &self,
         subject: Option<&Q>,
         tag: T,
         begins: Begins,
-    ) -> Result<Reservation<K, T, C>, Rejected>
+    ) -> Result<(Reservation<K, T, C>, u64), Rejected>
     where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
-        let now = self.core.now();
-        let subject = subject.map(|subject| (subject, self.overrides.limit_of(subject)));
-        self.look(subject, now)
-            .and_then(|()| self.take(subject, tag, now, begins))
-            .map_err(|refusal| self.rejected(refusal, now))
+        let reserve = || {
+            if self.core.closed().is_some() {
+                return Err(Refusal::for_good(Cause::ShutDown));
+            }
+            let subject = subject.map(|name| self.look_at(name)).transpose()?;
+            let (now, rounded_up) = self.core.now_both_ways();
+            self.look(now)?;
+            Ok((self.take(subject, tag, now, begins)?, rounded_up))
+        };
+        reserve().map_err(|Refusal { cause, retry_after }| {
+            self.core.tallies.rejected(cause);
+            Rejected::new(cause, retry_after)
+        })
     }
 
-    /// Refuses what would be refused, and takes nothing. Writes nothing either,
-    /// unless the gate evicts and there is somebody to look for.
-    fn look<Q>(&self, subject: Option<(&Q, Limit)>, now: u64) -> Result<(), Refusal>
+    /// Refuses a subject that is at its limit. Reads nothing that others write.
+    fn look_at<'a, Q>(&self, name: &'a Q) -> Result<Subject<'a, Q>, Refusal>
     where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
-        if self.core.closed().is_some() {
-            return Err(Cause::ShutDown.into());
+        let too_long = |_| Refusal::for_good(Cause::SubjectTooLong);
+        self.subjects.check_len(name).map_err(too_long)?;
+        let limit = self.overrides.limit_of(name);
+        let hash = self.subjects.hash_of(name);
+        let is_limited = limit != Limit::UNLIMITED;
+        if is_limited && self.subjects.count_hashed(name, hash) >= limit.most() {
+            return Err(Refusal::SUBJECT_AT_LIMIT);
         }
-        let rate = self.core.rate.as_ref().map_or(Ok(()), |rate| rate.check_at(now));
-        let is_full = self.core.counter.available() == 0;
-        if rate.is_ok() && !is_full {
-            return Ok(());
-        }
-        if subject.is_some_and(|(subject, limit)| self.is_at(subject, limit)) {
-            return Err(Cause::SubjectAtLimit.into());
-        }
-        rate?;
-        self.core.victim(now).map(drop).map_err(Refusal::from)
+        Ok(Subject { name, hash, limit })
     }
 
-    fn is_at<Q>(&self, subject: &Q, limit: Limit) -> bool
-    where
-        K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
-    {
-        limit != Limit::UNLIMITED && self.subjects.count(subject) >= limit.most()
+    /// Refuses where the window or the gate is full. Writes nothing, unless the
+    /// gate evicts and there is somebody to look for.
+    fn look(&self, now: u64) -> Result<(), Refusal> {
+        if let Some(rate) = &self.core.rate {
+            rate.check_at(now).map_err(|refused| self.rate_limited(refused))?;
+        }
+        if self.core.counter.available() == 0 {
+            self.core.victim(now).map_err(|none| self.at_capacity(none, now))?;
+        }
+        Ok(())
     }
 
     fn take<Q>(
         &self,
-        subject: Option<(&Q, Limit)>,
+        subject: Option<Subject<'_, Q>>,
         tag: T,
         now: u64,
         begins: Begins,
@@ -175,12 +179,17 @@ where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
-        let slot = subject.map(|(subject, limit)| self.subjects.try_acquire_owned(subject, limit));
-        let slot = slot.transpose()?;
-        let rate =
-            self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_at(now)).transpose()?;
-        let record = Record::new(&self.core, tag, now, begins)?;
-        let room = self.core.make_room(now)?;
+        let slot = subject.map(|Subject { name, hash, limit }| {
+            self.subjects.try_acquire_owned_hashed(name, hash, limit)
+        });
+        let slot = slot.transpose().map_err(|_| Refusal::SUBJECT_AT_LIMIT)?;
+        let rate = self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_at(now));
+        let rate = rate.transpose().map_err(|refused| self.rate_limited(refused))?;
+        let record = Record::new(&self.core, tag, now, begins).map_err(|cause| match cause {
+            Cause::ShutDown => Refusal::for_good(cause),
+            _ => Refusal { cause, retry_after: Some(self.core.retry_after(now)) },
+        })?;
+        let room = self.core.make_room(now).map_err(|none| self.at_capacity(none, now))?;
         let reservation = Reservation::new(record, slot, rate, begins);
         if room.evicts {
             self.core.alarm.ring();
@@ -189,16 +198,16 @@ where
         Ok(reservation)
     }
 
-    fn rejected(&self, refusal: Refusal, now: u64) -> Rejected {
-        let Refusal { cause, ticks } = refusal;
-        self.core.tallies.rejected(cause);
-        let ticks = ticks.map(|ticks| self.core.duration_of(ticks));
-        let retry_after = match (cause, ticks) {
-            (Cause::SubjectTooLong | Cause::ShutDown, _) => None,
-            (Cause::RateLimited, exact) => exact,
-            (_, Some(evictable)) => Some(evictable.min(self.core.retry_after(now))),
-            (_, None) => Some(self.core.retry_after(now)),
-        };
-        Rejected::new(cause, retry_after)
+    fn rate_limited(&self, refused: RateLimited) -> Refusal {
+        let retry_after = self.core.duration_of(refused.retry_after());
+        Refusal { cause: Cause::RateLimited, retry_after: Some(retry_after) }
+    }
+
+    /// Full at `now`, and nobody to evict.
+    fn at_capacity(&self, none: NoVictim, now: u64) -> Refusal {
+        let ends = self.core.retry_after(now);
+        let evictable = none.wait.map(|ticks| self.core.duration_of(ticks));
+        let retry_after = Some(evictable.map_or(ends, |evictable| evictable.min(ends)));
+        Refusal { cause: Cause::AtCapacity, retry_after }
     }
 }

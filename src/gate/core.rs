@@ -18,8 +18,9 @@ use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*, load_settled};
 use crate::wheel::TimerWheel;
 
-/// Told to who asks when to come back and no session will end by a timeout.
-const SOME_TIME: Duration = Duration::from_secs(1);
+/// When to come back, for who is refused where that is not known: no session
+/// will end by a timeout, or one of a single subject must.
+pub(super) const SOME_TIME: Duration = Duration::from_secs(1);
 
 pub(super) struct Core<T, C> {
     pub(super) counter: AdmissionCounter,
@@ -62,6 +63,11 @@ impl<T, C: Clock> Core<T, C> {
     /// By which it is judged what has come.
     pub(super) fn now(&self) -> u64 {
         self.wheel.clock().now()
+    }
+
+    /// The same, and from which a timeout is reckoned that begins now.
+    pub(super) fn now_both_ways(&self) -> (u64, u64) {
+        self.wheel.clock().now_both_ways()
     }
 
     /// From which a timeout is reckoned that begins now.

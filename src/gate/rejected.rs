@@ -55,9 +55,11 @@ impl Rejected {
     /// When to come back, or `None` if that is no use.
     ///
     /// For [`Cause::RateLimited`] exact, unless an admission that is under way
-    /// is undone earlier. For the others the time until the first session may
-    /// end by one of its timeouts, or may be evicted, or a second if none will;
-    /// sessions may end earlier, or others be faster.
+    /// is undone earlier. For [`Cause::SubjectAtLimit`] a second: a session of
+    /// this subject must end first, and the gate does not search for one. For the
+    /// others the time until the first session may end by one of its timeouts, or
+    /// may be evicted, or a second if none will; sessions may end earlier, or
+    /// others be faster.
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }

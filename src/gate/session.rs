@@ -66,8 +66,14 @@ impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
     ///
     /// [`Rejected`] for [`Cause::ShutDown`] if the gate was closed since.
     pub fn commit(self) -> Result<Session<K, T, C>, Rejected> {
+        let now = self.owner.handle.record.core.now_rounded_up();
+        self.commit_at(now)
+    }
+
+    /// [`commit`](Self::commit) for who knows the time, rounded up.
+    pub(super) fn commit_at(self, now: u64) -> Result<Session<K, T, C>, Rejected> {
         let record = &self.owner.handle.record;
-        if Record::commit(record, record.core.now_rounded_up(), self.begins).is_err() {
+        if Record::commit(record, now, self.begins).is_err() {
             record.core.tallies.rejected(Cause::ShutDown);
             return Err(Rejected::new(Cause::ShutDown, None));
         }
