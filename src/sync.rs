@@ -15,6 +15,7 @@ pub(crate) mod cell;
 pub(crate) mod epoch;
 pub(crate) mod heap;
 pub(crate) mod ordered;
+pub(crate) mod spread;
 pub(crate) mod tally;
 pub(crate) mod thread;
 

@@ -40,6 +40,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 
 use crate::limit::Limit;
+use crate::sync::spread::Near;
 #[cfg(feature = "loom")]
 #[doc(hidden)]
 pub use cache::model as cache_model;
@@ -49,6 +50,7 @@ use key::{Bytes, Value, is_same_subject, subject_of};
 use list::List;
 use node::NodePtr;
 pub use overrides::Overrides;
+pub(crate) use permit::NearSubjectPermit;
 pub use permit::{OwnedSubjectPermit, SubjectPermit};
 
 /// The longest text or byte subject if nothing else is asked for.
@@ -332,18 +334,18 @@ where
 
     /// [`try_acquire_owned`](Self::try_acquire_owned) for a subject that is not
     /// too long, under a limit that is not 0, by its [hash](Self::hash_of).
-    pub(crate) fn try_acquire_owned_hashed<Q>(
-        self: &Arc<Self>,
+    pub(crate) fn try_acquire_near<Q>(
+        map: &Near<Self>,
         subject: &Q,
         hash: u64,
         limit: Limit,
-    ) -> Result<OwnedSubjectPermit<K, S>, SubjectAtLimit>
+    ) -> Result<NearSubjectPermit<K, S>, SubjectAtLimit>
     where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
-        let node = self.enter_hashed(subject, hash, limit)?;
-        Ok(OwnedSubjectPermit::holding(Arc::clone(self), node))
+        let node = map.enter_hashed(subject, hash, limit)?;
+        Ok(NearSubjectPermit::holding(map.clone(), node))
     }
 }
 

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use super::SubjectCounts;
 use super::node::NodePtr;
+use crate::sync::spread::Near;
 
 /// What both kinds of permit are: one of a node's count, and the map that the
 /// node belongs to, which it must not outlive.
@@ -101,3 +102,15 @@ pub struct OwnedSubjectPermit<K: 'static, S = std::hash::RandomState>(
 );
 
 permit!(OwnedSubjectPermit, Arc<SubjectCounts<K, S>>);
+
+/// An [`OwnedSubjectPermit`] for the gate, whose threads do not share one count
+/// of who owns the map.
+pub(crate) struct NearSubjectPermit<K: 'static, S> {
+    _held: Held<K, S, Near<SubjectCounts<K, S>>>,
+}
+
+impl<K: 'static, S> NearSubjectPermit<K, S> {
+    pub(super) fn holding(map: Near<SubjectCounts<K, S>>, node: NodePtr<K>) -> Self {
+        Self { _held: Held { node, map } }
+    }
+}

@@ -22,8 +22,10 @@ use super::record::{Begins, Record};
 use super::rejected::{Cause, Rejected};
 use super::session::{Reservation, Session};
 use crate::clock::Clock;
+use crate::counts::SubjectCounts;
 use crate::limit::Limit;
 use crate::rate::RateLimited;
+use crate::sync::epoch;
 
 /// A cause, and when to come back.
 struct Refusal {
@@ -46,6 +48,9 @@ struct Subject<'a, Q: ?Sized> {
     name: &'a Q,
     hash: u64,
     limit: Limit,
+    /// The acquire after the look goes into the reclaimer again, which is cheap
+    /// for who is there.
+    _pin: epoch::Guard,
 }
 
 impl<K, T, C> Gate<K, T, C>
@@ -149,11 +154,12 @@ where
         self.subjects.check_len(name).map_err(too_long)?;
         let limit = self.overrides.limit_of(name);
         let hash = self.subjects.hash_of(name);
+        let _pin = epoch::pin();
         let is_limited = limit != Limit::UNLIMITED;
         if is_limited && self.subjects.count_hashed(name, hash) >= limit.most() {
             return Err(Refusal::SUBJECT_AT_LIMIT);
         }
-        Ok(Subject { name, hash, limit })
+        Ok(Subject { name, hash, limit, _pin })
     }
 
     /// Refuses where the window or the gate is full. Writes nothing, unless the
@@ -179,16 +185,17 @@ where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
-        let slot = subject.map(|Subject { name, hash, limit }| {
-            self.subjects.try_acquire_owned_hashed(name, hash, limit)
+        let slot = subject.map(|Subject { name, hash, limit, _pin }| {
+            SubjectCounts::try_acquire_near(self.subjects.near(), name, hash, limit)
         });
         let slot = slot.transpose().map_err(|_| Refusal::SUBJECT_AT_LIMIT)?;
         let rate = self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_at(now));
         let rate = rate.transpose().map_err(|refused| self.rate_limited(refused))?;
-        let record = Record::new(&self.core, tag, now, begins).map_err(|cause| match cause {
-            Cause::ShutDown => Refusal::for_good(cause),
-            _ => Refusal { cause, retry_after: Some(self.core.retry_after(now)) },
-        })?;
+        let record =
+            Record::new(self.core.near(), tag, now, begins).map_err(|cause| match cause {
+                Cause::ShutDown => Refusal::for_good(cause),
+                _ => Refusal { cause, retry_after: Some(self.core.retry_after(now)) },
+            })?;
         let room = self.core.make_room(now).map_err(|none| self.at_capacity(none, now))?;
         let reservation = Reservation::new(record, slot, rate, begins);
         if room.evicts {

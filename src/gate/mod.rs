@@ -24,6 +24,11 @@
 //! *Eviction* (`evict.rs`), where the policy says so: an admission that finds
 //! the gate full takes the slot of a session that it ends.
 //!
+//! *Shared writes*: of what all admissions and ends need, the count of slots is
+//! the one word that they all write. Subjects have entries of their own;
+//! statistics, timers and the references of sessions to the gate are spread over
+//! the threads (`sync/tally.rs`, the wheel's shards, `sync/spread.rs`).
+//!
 //! *Progress*: lock-free, but for the allocation of a session, of a new
 //! subject and of more timers; an eviction rings for drivers that sleep, by a
 //! lock that is held for an instant. Changes of settings take a lock that nothing
@@ -65,6 +70,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::counts::{Overrides, SubjectCounts};
 use crate::limit::Limit;
 use crate::sync::arc::Arc;
+use crate::sync::spread::Spread;
 pub use builder::GateBuilder;
 pub use config::GateError;
 use config::{Config, NEVER};
@@ -145,8 +151,8 @@ type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 /// # }
 /// ```
 pub struct Gate<K: 'static, T = (), C = SystemClock> {
-    core: Arc<Core<T, C>>,
-    subjects: StdArc<SubjectCounts<K, Hasher>>,
+    core: Arc<Spread<Core<T, C>>>,
+    subjects: Arc<Spread<SubjectCounts<K, Hasher>>>,
     overrides: StdArc<Overrides<K, Hasher>>,
 }
 
@@ -174,8 +180,8 @@ where
         }
         let subjects = subject_counts().with_max_subject_len(config.max_subject_len);
         Self {
-            core: Arc::new(Core::new(config, clock)),
-            subjects: StdArc::new(subjects),
+            core: Arc::new(Spread::new(Core::new(config, clock))),
+            subjects: Arc::new(Spread::new(subjects)),
             overrides: StdArc::new(limits),
         }
     }
@@ -290,7 +296,7 @@ impl<K: 'static, T, C> Clone for Gate<K, T, C> {
     fn clone(&self) -> Self {
         Self {
             core: Arc::clone(&self.core),
-            subjects: StdArc::clone(&self.subjects),
+            subjects: Arc::clone(&self.subjects),
             overrides: StdArc::clone(&self.overrides),
         }
     }

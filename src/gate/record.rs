@@ -41,6 +41,7 @@ use super::rejected::{Cause, CloseReason, Closed, Ended, EnterError};
 use crate::clock::Clock;
 use crate::sync::arc::{Arc, Weak};
 use crate::sync::atomic::{AtomicU32, Ordering::*};
+use crate::sync::spread::Near;
 use crate::wheel::{HoldError, Timer, TimerWheel, Unused, WheelFull};
 
 pub(super) struct Record<T, C> {
@@ -53,7 +54,7 @@ pub(super) struct Record<T, C> {
     tells: OnceLock<Box<SessionTimer<T, C>>>,
     pub(super) place: Place,
     pub(super) tag: T,
-    pub(super) core: Arc<Core<T, C>>,
+    pub(super) core: Near<Core<T, C>>,
 }
 
 /// Without an idle timeout, if the gate evicts: so far from the last tick that a deadline says when
@@ -106,7 +107,7 @@ impl<T, C: Clock> Record<T, C> {
     /// here, by a write to the timer's word, so that of the two one sees the
     /// other.
     pub(super) fn new(
-        core: &Arc<Core<T, C>>,
+        core: &Near<Core<T, C>>,
         tag: T,
         now: u64,
         begins: Begins,
@@ -118,7 +119,7 @@ impl<T, C: Clock> Record<T, C> {
             tells: OnceLock::new(),
             place: Place::new(core.candidates.as_ref().map_or(0, Candidates::draw)),
             tag,
-            core: Arc::clone(core),
+            core: core.clone(),
         });
         match &record.timers {
             None => Err(Cause::OutOfTimers),

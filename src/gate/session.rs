@@ -16,7 +16,7 @@ use super::phase::{End, Teller};
 use super::record::{Begins, Record};
 use super::rejected::{Cause, CloseReason, Closed, EnterError, Rejected};
 use crate::clock::{Clock, SystemClock};
-use crate::counts::OwnedSubjectPermit;
+use crate::counts::NearSubjectPermit;
 use crate::rate::OwnedRateToken;
 use crate::sync::arc::Arc;
 
@@ -25,7 +25,7 @@ use crate::sync::arc::Arc;
 struct Owner<K: 'static, T, C> {
     handle: SessionHandle<T, C>,
     /// `None` of an anonymous session.
-    _subject: Option<OwnedSubjectPermit<K, Hasher>>,
+    _subject: Option<NearSubjectPermit<K, Hasher>>,
 }
 
 impl<K: 'static, T, C> Drop for Owner<K, T, C> {
@@ -51,7 +51,7 @@ pub struct Reservation<K: 'static, T = (), C = SystemClock> {
 impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
     pub(super) fn new(
         record: Arc<Record<T, C>>,
-        subject: Option<OwnedSubjectPermit<K, Hasher>>,
+        subject: Option<NearSubjectPermit<K, Hasher>>,
         rate: Option<OwnedRateToken>,
         begins: Begins,
     ) -> Self {

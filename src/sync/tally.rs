@@ -19,11 +19,8 @@ pub(crate) struct Tally<const N: usize> {
 impl<const N: usize> Tally<N> {
     /// All zero.
     pub(crate) fn new() -> Self {
-        let threads = std::thread::available_parallelism().map_or(4, usize::from);
-        let lines = threads.next_power_of_two().clamp(4, 64);
-        Self {
-            lines: (0..lines).map(|_| CachePadded::new([const { AtomicU64::new(0) }; N])).collect(),
-        }
+        let line = |_| CachePadded::new([const { AtomicU64::new(0) }; N]);
+        Self { lines: (0..super::thread::lines()).map(line).collect() }
     }
 
     pub(crate) fn add_one(&self, index: usize) {

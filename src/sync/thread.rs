@@ -15,3 +15,16 @@ thread_local! {
 pub(crate) fn number() -> usize {
     NUMBER.try_with(|number| *number).unwrap_or(0)
 }
+
+/// How many cache lines are enough that threads at work seldom share one, if
+/// each takes the one of its [`number`].
+#[cfg(not(feature = "loom"))]
+pub(crate) fn lines() -> usize {
+    let threads = std::thread::available_parallelism().map_or(4, usize::from);
+    threads.next_power_of_two().clamp(4, 64)
+}
+
+#[cfg(feature = "loom")]
+pub(crate) fn lines() -> usize {
+    1
+}
