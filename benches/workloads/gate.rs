@@ -9,6 +9,10 @@
 //! - `touch`: of a session at random.
 //! - `subject at limit`, `at capacity`, `rate limited`, `shut down`: who comes
 //!   is refused for that. An operation is a refusal.
+//! - `evict oldest`, `evict idle`: who comes makes another go, the one that came
+//!   first or was last active longest ago, each of a subject of its own; whoever
+//!   went is dropped, and drivers are told. The mutexes keep an ordered map and
+//!   search for nobody. Up to 10,000 sessions.
 //! - `innocent of`: one thread works, the other is refused all the time, by the
 //!   same manager. Only the first is counted. It admits and ends, or, where
 //!   nobody is admitted, enters and leaves.
@@ -25,15 +29,17 @@
 
 mod cache;
 mod mutex;
+mod order;
 mod ours;
 mod sessions;
 mod work;
 
 use crate::common::{Case, Goal, Measure, OURS, Over, Part, Workload};
 use cache::Moka;
+use headcount::CapacityPolicy;
 use mutex::{Locked, ParkingLot, StdMutex};
 use ours::{Mapped, Ours};
-use sessions::{Manager, Sessions};
+use sessions::{Manager, Sessions, TICK};
 use work::{Job, Live, Shared, Work};
 
 const SIZES: [(u32, &str); 3] = [(100, "100"), (10_000, "10k"), (1_000_000, "1M")];
@@ -110,6 +116,13 @@ impl<'a> Cases<'a> {
             let (limited, closed) = (Live::<M>::rate_limited(size.0), Live::<M>::closed(size.0));
             self.job("rate limited", size, &Job::new(&limited, work::rate_limited));
             self.job("shut down", size, &Job::new(&closed, work::shut_down));
+            let idle = CapacityPolicy::EvictIdle { floor: TICK };
+            for (what, policy) in
+                [("evict oldest", CapacityPolicy::EvictOldest), ("evict idle", idle)]
+            {
+                let live = Live::<M>::evicting(size.0, policy);
+                self.job(what, size, &Job::evicting(&live, size.0));
+            }
         }
         let another = Live::open(SMALL);
         let limited = [(), ()].map(|()| Live::<M>::rate_limited(SMALL));

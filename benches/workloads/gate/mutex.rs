@@ -1,4 +1,5 @@
-//! One lock around all: the sessions by id, the counts by subject, the total.
+//! One lock around all: the sessions by id, the counts by subject, the total; and
+//! where they may have to make room, the sessions in order.
 //! As good as that gets: a refusal looks and changes nothing, the clock is read
 //! before the lock is taken, and what a session held is freed after it.
 
@@ -8,6 +9,7 @@ use std::time::Instant;
 
 use headcount::Cause;
 
+use super::order::Order;
 use super::sessions::{IDLE, Limits, Manager, SUBJECT_LIMIT, Sessions};
 
 /// Either lock that people take.
@@ -45,8 +47,13 @@ impl Lock for ParkingLot {
 struct Live {
     subject: Option<Arc<str>>,
     last_active: Instant,
+    /// Where it stands in the order, while nothing is in flight.
+    rank: Instant,
     in_flight: u32,
 }
+
+/// What is to be freed: the session, and its subject with its last.
+type Gone = (Live, Option<(Arc<str>, Count)>);
 
 /// What a subject has, by its name; the name again, to be shared.
 struct Count {
@@ -61,6 +68,7 @@ pub struct State {
     total: u32,
     /// When each admission leaves the rate window.
     window: VecDeque<Instant>,
+    order: Order,
     is_closed: bool,
 }
 
@@ -73,11 +81,18 @@ impl State {
             counts: HashMap::with_capacity(room),
             total: 0,
             window: VecDeque::new(),
+            order: Order::new(limits.policy),
             is_closed: false,
         }
     }
 
-    fn admit(&mut self, subject: Option<&str>, id: u64, now: Instant) -> Result<(), Cause> {
+    /// Who had to make room, if anybody.
+    fn admit(
+        &mut self,
+        subject: Option<&str>,
+        id: u64,
+        now: Instant,
+    ) -> Result<Option<Gone>, Cause> {
         if self.is_closed {
             return Err(Cause::ShutDown);
         }
@@ -93,9 +108,14 @@ impl State {
                 return Err(Cause::RateLimited);
             }
         }
-        if self.total >= self.limits.most {
-            return Err(Cause::AtCapacity);
-        }
+        let mut gone = None;
+        let count = if self.total < self.limits.most {
+            count
+        } else {
+            let first = self.order.first(now).ok_or(Cause::AtCapacity)?;
+            gone = Some(self.end(first));
+            subject.and_then(|subject| self.counts.get_mut(subject))
+        };
         let subject = match (count, subject) {
             (Some(count), _) => {
                 count.held += 1;
@@ -113,14 +133,15 @@ impl State {
             self.window.push_back(now + IDLE);
         }
         self.total += 1;
-        self.sessions.insert(id, Live { subject, last_active: now, in_flight: 0 });
-        Ok(())
+        self.order.enter(now, id);
+        self.sessions.insert(id, Live { subject, last_active: now, rank: now, in_flight: 0 });
+        Ok(gone)
     }
 
-    /// What is to be freed: the session, and its subject with its last.
-    fn end(&mut self, id: u64) -> (Live, Option<(Arc<str>, Count)>) {
+    fn end(&mut self, id: u64) -> Gone {
         let session = self.sessions.remove(&id).expect("it lives");
         self.total -= 1;
+        self.order.leave(session.rank, id);
         let subject = session.subject.as_deref();
         let gone = subject.and_then(|subject| {
             let count = self.counts.get_mut(subject).expect("it is counted");
@@ -130,8 +151,32 @@ impl State {
         (session, gone)
     }
 
-    fn session(&mut self, id: u64) -> &mut Live {
-        self.sessions.get_mut(&id).expect("it lives")
+    fn touch(&mut self, id: u64, now: Instant) {
+        let session = self.sessions.get_mut(&id).expect("it lives");
+        session.last_active = now;
+        if session.in_flight == 0 {
+            self.order.leave(session.rank, id);
+            session.rank = self.order.rank(session.rank, now);
+            self.order.enter(session.rank, id);
+        }
+    }
+
+    fn begin(&mut self, id: u64) {
+        let session = self.sessions.get_mut(&id).expect("it lives");
+        session.in_flight += 1;
+        if session.in_flight == 1 {
+            self.order.leave(session.rank, id);
+        }
+    }
+
+    fn finish(&mut self, id: u64, now: Instant) {
+        let session = self.sessions.get_mut(&id).expect("it lives");
+        session.in_flight -= 1;
+        session.last_active = now;
+        if session.in_flight == 0 {
+            session.rank = self.order.rank(session.rank, now);
+            self.order.enter(session.rank, id);
+        }
     }
 }
 
@@ -146,7 +191,9 @@ impl<L: Lock> Sessions for Locked<L> {
 
     fn admit(&self, subject: Option<&str>, id: u64) -> Result<u64, Cause> {
         let now = Instant::now();
-        self.0.with(|state| state.admit(subject, id, now)).map(|()| id)
+        let gone = self.0.with(|state| state.admit(subject, id, now))?;
+        drop(gone);
+        Ok(id)
     }
 
     fn end(&self, id: u64) {
@@ -155,7 +202,7 @@ impl<L: Lock> Sessions for Locked<L> {
 
     fn touch(&self, id: &u64) {
         let now = Instant::now();
-        self.0.with(|state| state.session(*id).last_active = now);
+        self.0.with(|state| state.touch(*id, now));
     }
 
     fn set_limit(&self, most: u32) {
@@ -165,13 +212,9 @@ impl<L: Lock> Sessions for Locked<L> {
 
 impl<L: Lock> Manager for Locked<L> {
     fn request(&self, id: &u64) {
-        self.0.with(|state| state.session(*id).in_flight += 1);
+        self.0.with(|state| state.begin(*id));
         let now = Instant::now();
-        self.0.with(|state| {
-            let session = state.session(*id);
-            session.in_flight -= 1;
-            session.last_active = now;
-        });
+        self.0.with(|state| state.finish(*id, now));
     }
 
     fn close(&self) {

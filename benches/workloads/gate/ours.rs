@@ -4,9 +4,9 @@
 use std::hint::black_box;
 
 use dashmap::DashMap;
-use headcount::{Cause, CloseReason, Gate, Limit, Session};
+use headcount::{CapacityPolicy, Cause, CloseReason, Gate, Limit, Session};
 
-use super::sessions::{IDLE, Limits, Manager, SUBJECT_LIMIT, Sessions};
+use super::sessions::{IDLE, Limits, Manager, SUBJECT_LIMIT, Sessions, TICK};
 
 pub type Ours = Gate<String, u64>;
 
@@ -17,7 +17,13 @@ impl Sessions for Ours {
         let builder = Gate::builder()
             .limit(Limit::at_most(limits.most))
             .subject_limit(Limit::at_most(SUBJECT_LIMIT))
+            .at_capacity(limits.policy)
             .idle_timeout(IDLE);
+        // Of those that idle in the shortest time, each a tick at least.
+        let builder = match limits.policy {
+            CapacityPolicy::Reject => builder,
+            _ => builder.tick(TICK),
+        };
         let builder = match limits.rate {
             Some(most) => builder.rate(most, IDLE),
             None => builder,

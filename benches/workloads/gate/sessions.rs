@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headcount::Cause;
+use headcount::{CapacityPolicy, Cause};
 
 /// Longer than any run, so that what lives, lives on.
 pub const IDLE: Duration = Duration::from_secs(3600);
@@ -10,12 +10,23 @@ pub const IDLE: Duration = Duration::from_secs(3600);
 /// The sessions that a subject may have.
 pub const SUBJECT_LIMIT: u32 = 4;
 
+/// A tick of the gate, and how long a session is safe where the idle make room.
+pub const TICK: Duration = Duration::from_micros(1);
+
 /// What may be inside.
 #[derive(Clone, Copy)]
 pub struct Limits {
     pub most: u32,
     /// Admissions in an hour.
     pub rate: Option<u32>,
+    /// Who makes room for one more.
+    pub policy: CapacityPolicy,
+}
+
+impl Limits {
+    pub const fn new(most: u32) -> Self {
+        Self { most, rate: None, policy: CapacityPolicy::Reject }
+    }
 }
 
 /// Sessions that idle.

@@ -3,10 +3,12 @@
 //! Those that live are made once for all cases of a peer and a size, before
 //! anything is timed.
 
+use std::collections::VecDeque;
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
 
-use headcount::Cause;
+use headcount::{CapacityPolicy, Cause};
 
 use super::super::counts::{SUBJECTS, start, subject};
 use super::super::scatter;
@@ -23,6 +25,8 @@ const ROOM: u32 = 64;
 pub struct Live<M: Sessions> {
     manager: M,
     sessions: Vec<M::Session>,
+    /// So many may be inside at first.
+    most: u32,
 }
 
 /// Made when it is first needed, and there until the last case is dropped.
@@ -32,14 +36,15 @@ impl<M: Sessions> Live<M> {
     /// So many sessions: the hot subject's, and else each of a subject of its
     /// own.
     fn new(live: u32, rate: Option<u32>) -> Self {
-        let manager = M::new(Limits { most: live + ROOM, rate });
+        let most = live + ROOM;
+        let manager = M::new(Limits { rate, ..Limits::new(most) });
         let admit = |id| {
             let own = format!("client-{:016x}", scatter(id));
             let subject = if id < u64::from(SUBJECT_LIMIT) { HOT } else { Some(&*own) };
             manager.admit(subject, id).expect("there is room")
         };
         let sessions = (0..u64::from(live)).map(admit).collect();
-        Self { manager, sessions }
+        Self { manager, sessions, most }
     }
 
     fn shared(make: impl FnOnce() -> Self + Send + 'static) -> Shared<M> {
@@ -72,6 +77,15 @@ impl<M: Sessions> Live<M> {
 }
 
 impl<M: Manager> Live<M> {
+    /// So many sessions may be inside, and one of them makes room for the next.
+    /// Its workers own them.
+    pub fn evicting(most: u32, policy: CapacityPolicy) -> Shared<M> {
+        Self::shared(move || {
+            let manager = M::new(Limits { policy, ..Limits::new(most) });
+            Self { manager, sessions: Vec::new(), most }
+        })
+    }
+
     /// Nobody is admitted any more.
     pub fn closed(live: u32) -> Shared<M> {
         Self::shared(move || {
@@ -102,6 +116,11 @@ impl<M: Sessions> Clone for Job<M> {
 impl<M: Sessions> Job<M> {
     pub fn new(live: &Shared<M>, run: Run<M>) -> Self {
         Self { live: Arc::clone(live), run, room: ROOM }
+    }
+
+    /// Evictions, where so many may be inside.
+    pub fn evicting(live: &Shared<M>, most: u32) -> Self {
+        Self { room: most, ..Self::new(live, evictions) }
     }
 
     /// The same, while no place is free.
@@ -148,7 +167,7 @@ impl<M: Sessions> Workload for Work<M> {
     }
 }
 
-/// Ids that nobody else has.
+/// Ids that nobody else has, while no worker has been there before.
 fn ids(thread: usize) -> impl Iterator<Item = u64> {
     (thread as u64 + 1) << 40..
 }
@@ -165,6 +184,34 @@ fn come_and_go<M: Sessions>(live: &Live<M>, thread: usize, subjects: usize) -> W
             let session = live.manager.admit(Some(next), id).expect("there is room");
             live.manager.end(black_box(session));
         }
+    })
+}
+
+/// Admissions, each of which makes another session go. A worker owns as many as
+/// may be inside, so that the one that it lets go of has gone before; now and
+/// then it does what a driver does.
+fn evictions<M: Sessions>(live: &Live<M>, thread: usize) -> Worker<'_> {
+    // Under a lock, what a worker leaves behind lives on.
+    static WORKERS: AtomicU64 = AtomicU64::new(0);
+    let ids = WORKERS.fetch_add(1, Relaxed) << 40..;
+    let subjects = (0..SUBJECTS).cycle().skip(start(thread, SUBJECTS));
+    let mut admissions = ids.zip(subjects).map(move |(id, next)| {
+        // Who was kept waiting since it looked at the clock may find that all
+        // others have come since: it tries again.
+        loop {
+            match live.manager.admit(Some(subject(next)), id) {
+                Ok(session) => break session,
+                Err(refused) => assert_eq!(refused, Cause::AtCapacity),
+            }
+        }
+    });
+    let mut owned: VecDeque<_> = admissions.by_ref().take(live.most as usize).collect();
+    Box::new(move |operations| {
+        for session in admissions.by_ref().take(operations as usize) {
+            owned.push_back(session);
+            drop(black_box(owned.pop_front()));
+        }
+        live.manager.settle();
     })
 }
 
@@ -233,7 +280,7 @@ pub fn shut_down<M: Manager>(live: &Live<M>, thread: usize) -> Worker<'_> {
 pub fn is_exact<M: Manager>() -> bool {
     const ROUNDS: u64 = 2_000;
     let most = 2 * SUBJECT_LIMIT;
-    let manager = M::new(Limits { most, rate: None });
+    let manager = M::new(Limits::new(most));
     let both = |thread: usize| {
         (0..ROUNDS).all(|_| {
             let admit = |id| manager.admit(Some(subject(thread)), id);
