@@ -150,13 +150,13 @@ where
     fn admit(&self, parts: &Parts) -> Result<Held, Refusal> {
         let subject = self.subjects.of(parts)?;
         let room = self.gate.reserve(subject.as_ref(), (self.tag)(parts))?;
-        // Pending until something is in flight in it: at no instant can it be
-        // evicted. If anything else has ended it by now, it is as if it had
-        // ended a little later: the slot is its own until its body ends.
+        // Pending until something is in flight in it, which outlives it: at no
+        // instant can it be evicted. If anything else has ended it by now, it is
+        // as if it had ended a little later: the slot is its own all the same.
         let session = room.commit()?;
         let activity = session.enter().ok();
         _ = session.establish();
-        Ok(Box::new((activity, session)))
+        Ok(Box::new((session, activity)))
     }
 }
 

@@ -285,8 +285,8 @@ fn a_request_is_in_flight_until_its_body_ends() {
     assert_empty(&gate);
 }
 
-/// A request that has just been admitted is no more evicted than one that is
-/// long under way.
+/// A request that has just been admitted, or is just about to end, is no more
+/// evicted than one that is long under way.
 #[test]
 fn no_request_is_served_without_a_slot_where_the_gate_evicts() {
     let (builder, _clock) = builder(2);
