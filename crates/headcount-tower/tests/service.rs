@@ -300,7 +300,7 @@ fn no_request_is_served_without_a_slot_where_the_gate_evicts() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                for _ in 0..20_000 {
+                for _ in 0..50_000 {
                     let served = ask(&layer, get("a"), |_| {
                         assert!(inside.fetch_add(1, Relaxed) < 2, "inside, the limit is 2");
                         std::hint::spin_loop();
