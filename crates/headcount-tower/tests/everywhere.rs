@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -121,6 +122,31 @@ fn cancel_everywhere_with_an_admission_left_behind() {
         let left_behind = left_behind.into_inner().unwrap().unwrap();
         assert_eq!(left_behind.open().unwrap_err(), OpenError::Spent);
     }
+}
+
+/// Looks at the gate where it is dropped.
+struct Resource<'a>(&'a TestGate, &'a AtomicU32);
+
+impl Drop for Resource<'_> {
+    fn drop(&mut self) {
+        self.1.store(self.0.in_use(), Relaxed);
+    }
+}
+
+#[test]
+fn what_a_handler_uses_goes_before_its_slot() {
+    let (gate, in_use) = (gate(1), AtomicU32::new(9));
+    let [requests, ..] = layers(&gate);
+    let service = requests.layer(service_fn(|_: Request| async {
+        let _used = Resource(&gate, &in_use);
+        std::future::pending::<()>().await;
+        Ok::<_, BoxError>(Response::new(empty()))
+    }));
+    let mut future = Box::pin(service.oneshot(Request::new(empty())));
+    assert!(poll_once(future.as_mut()).is_pending());
+    drop(future);
+    assert_eq!(in_use.load(Relaxed), 1);
+    assert_empty(&gate);
 }
 
 /// Where a user's code is called.
