@@ -4,14 +4,14 @@ mod support;
 
 use std::any::Any;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use headcount_tower::{Answers, GateLayer};
 use hyper::body::Incoming;
 use support::http::Server;
 use support::{Admission, Body, Clock, Request, Response};
 use support::{assert_empty, await_times, bounded, channel, empty, gate, until};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Mutex};
 use tokio::task::JoinSet;
 use tower::{Layer, service_fn};
 
@@ -19,16 +19,21 @@ const CLIENTS: usize = 1_000;
 const CAP: u32 = 100;
 
 /// The sessions and the streams that are open.
-type Kept = Arc<Mutex<Vec<Box<dyn Any + Send>>>>;
+type Kept = Arc<std::sync::Mutex<Vec<Box<dyn Any + Send>>>>;
 
 /// Each connection has two ends in this process.
+const OPEN_FILES: u64 = 2 * CLIENTS as u64 + 100;
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
 fn raise_open_files() {
     #[cfg(unix)]
     {
-        use rustix::process::{Resource, getrlimit, setrlimit};
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         let limit = getrlimit(Resource::Nofile);
-        let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
-        setrlimit(Resource::Nofile, raised).expect("a soft limit may be raised");
+        if limit.current.is_some_and(|most| most < OPEN_FILES) {
+            let raised = Rlimit { current: Some(OPEN_FILES), ..limit };
+            setrlimit(Resource::Nofile, raised).expect("this test needs more open files");
+        }
     }
 }
 
@@ -48,6 +53,7 @@ async fn handle(request: Request<Incoming>, kept: Kept) -> Result<Response<Body>
 }
 
 async fn a_thousand_open(layer: impl Fn(support::TestGate) -> GateLayer<String, u32, Clock>) {
+    let _alone = ONE_AT_A_TIME.lock().await;
     raise_open_files();
     let gate = gate(CAP);
     let kept = Kept::default();
