@@ -178,7 +178,7 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
 pub(crate) fn decided<E>(error: GuardError<E>) -> GuardError<E> {
     let verdict = match &error {
         GuardError::Refused(rejected) => Some(Verdict::Refused((*rejected).into())),
-        GuardError::BadSubject(bad) => Some(Verdict::Refused(Refusal::from(bad.clone()))),
+        GuardError::BadSubject(bad) => Some(Verdict::Refused(Refusal::from(*bad))),
         GuardError::Ended(_) | GuardError::Unknown => Some(Verdict::Gone),
         GuardError::Unidentified | GuardError::TooManyInFlight | GuardError::Inner(_) => None,
     };
