@@ -25,7 +25,7 @@ fn refusals() -> Vec<(Refusal, u16, Option<u64>)> {
     add(refused(&full, "bob").into(), 503, Some(3));
     full.set_limit(Limit::at_most(9)).unwrap();
     full.set_subject_limit(Limit::at_most(1));
-    add(refused(&full, "alice").into(), 429, Some(3));
+    add(refused(&full, "alice").into(), 429, Some(1));
     add(refused(&full, "alice and bob").into(), 400, None);
     full.close_all(CloseReason::Shutdown);
     add(refused(&full, "bob").into(), 503, Some(5));
