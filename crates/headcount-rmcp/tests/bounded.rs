@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::{Calls, Server, eventually};
+use crate::support::{Calls, Server, eventually_or as eventually};
 use futures::future::join_all;
 use headcount_rmcp::{
     BoundedSessionError, BoundedSessionManager, BoundedSessionManagerBuilder, CloseReason,
@@ -232,8 +232,18 @@ async fn events_say_what_happened_once() {
     let server: Server<BoundedSessionManager> = Server::serve(manager).await;
     let (_evicted, closed) = (server.open(Some("alice")).await, server.open(None).await);
     server.delete(&closed).await;
-    let is_so = || events.of("session closed").len() == 2;
-    eventually("both ends are told of", is_so).await;
+    eventually(
+        "both ends are told of",
+        || events.of("session closed").len() == 2,
+        || {
+            format!(
+                "{:?}, {:?}",
+                events.0.lock().unwrap(),
+                server.sessions.sessions().gate().stats()
+            )
+        },
+    )
+    .await;
     let created = events.of("session created");
     assert_eq!(created.len(), 2);
     assert!(created.iter().all(|event| event.contains("session_id=")));

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bounded;
+mod example;
 mod manager;
 mod real_client;
 mod scenarios;

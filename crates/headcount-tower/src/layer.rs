@@ -35,13 +35,13 @@ pub(crate) struct Rules<K: 'static, T, C> {
 }
 
 type Tag<T> = Arc<dyn Fn(&Parts) -> T + Send + Sync>;
-type Opens = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
+type Concerns = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
 
 #[derive(Clone)]
 enum Scope {
-    Requests,
-    Sessions(Opens),
-    Deferred(Opens),
+    Requests(Concerns),
+    Sessions(Concerns),
+    Deferred(Concerns),
 }
 
 /// What the layer holds for a request that it lets pass, until the response is
@@ -63,7 +63,16 @@ impl<K: 'static, T: Default + 'static, C> GateLayer<K, T, C> {
     /// always. A client that sends its body slowly holds a slot for as long: a
     /// timeout of the server ends that.
     pub fn requests(gate: Gate<K, T, C>) -> Self {
-        Self::new(gate, Scope::Requests)
+        Self::requests_where(gate, |_| true)
+    }
+
+    /// Scope *request*, of those requests of which `counts` is true; the others
+    /// pass untouched.
+    pub fn requests_where(
+        gate: Gate<K, T, C>,
+        counts: impl Fn(&Parts) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(gate, Scope::Requests(Arc::new(counts)))
     }
 
     /// Scope *session*: room is reserved for each request of which `opens` is
@@ -131,12 +140,16 @@ where
     /// The one decision.
     pub(crate) fn decide(&self, parts: &mut Parts) -> Result<Pass<K, T, C>, Refusal> {
         let admission = match &self.scope {
-            Scope::Requests => return self.admit(parts).map(Pass::Request),
+            Scope::Requests(counts) if counts(parts) => {
+                return self.admit(parts).map(Pass::Request);
+            }
             Scope::Sessions(opens) if opens(parts) => {
                 Admission::reserved(self.question(parts)?.decide()?)
             }
             Scope::Deferred(opens) if opens(parts) => Admission::undecided(self.question(parts)?),
-            Scope::Sessions(_) | Scope::Deferred(_) => return Ok(Pass::Untouched),
+            Scope::Requests(_) | Scope::Sessions(_) | Scope::Deferred(_) => {
+                return Ok(Pass::Untouched);
+            }
         };
         parts.extensions.insert(admission.clone());
         Ok(Pass::Session(Offer::new(admission, self.answers.clone())))
@@ -189,7 +202,7 @@ impl<K: 'static, T, C> Clone for GateLayer<K, T, C> {
 impl<K, T, C> fmt::Debug for Rules<K, T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scope = match self.scope {
-            Scope::Requests => "requests",
+            Scope::Requests(_) => "requests",
             Scope::Sessions(_) => "sessions",
             Scope::Deferred(_) => "deferred",
         };

@@ -157,10 +157,13 @@ fn a_tag_is_what_the_gate_knows_a_session_by() {
 }
 
 #[test]
-fn what_opens_no_session_passes_untouched_at_the_limit() {
+fn what_is_not_concerned_passes_untouched_at_the_limit() {
     let gate = gate(1);
     let _only = gate.admit(None::<&str>, 0).unwrap();
-    for layer in [GateLayer::sessions(gate.clone(), opens), deferred(&gate)] {
+    let requests = GateLayer::requests_where(gate.clone(), opens);
+    let counted = ask(&requests, post("a"), ok).unwrap();
+    assert_eq!(counted.status(), StatusCode::SERVICE_UNAVAILABLE);
+    for layer in [requests, GateLayer::sessions(gate.clone(), opens), deferred(&gate)] {
         let response = ask(&named(layer), get("not counted, so not read: \t"), |request| {
             assert!(admission(&request).is_none());
             ok(request)

@@ -291,11 +291,21 @@ pub fn initialize() -> Value {
 }
 
 /// Until it is so.
-pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub async fn eventually(what: &str, is_so: impl FnMut() -> bool) {
+    eventually_or(what, is_so, String::new).await;
+}
+
+/// Until it is so; tells what is instead if it never is.
+pub async fn eventually_or(
+    what: &str,
+    mut is_so: impl FnMut() -> bool,
+    instead: impl Fn() -> String,
+) {
     let waits = async {
         while !is_so() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(LONG, waits).await.unwrap_or_else(|_| panic!("never: {what}"));
+    let waited = tokio::time::timeout(LONG, waits).await;
+    waited.unwrap_or_else(|_| panic!("never: {what}; {}", instead()));
 }

@@ -1,0 +1,58 @@
+//! Which requests have no session, by what their headers say.
+
+use http::HeaderName;
+use http::request::Parts;
+
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// The first version of the protocol whose requests carry no session.
+const WITHOUT_SESSIONS: &[u8] = b"2026-07-28";
+
+/// Is it a request of the protocol 2026-07-28 or later, which carries no
+/// session? For [`GateLayer::requests_where`](headcount_tower::GateLayer), to
+/// bound those by a gate of their own:
+///
+/// ```
+/// use headcount::{Gate, Limit};
+/// use headcount_tower::GateLayer;
+///
+/// # fn main() -> Result<(), headcount::GateError> {
+/// let calls: Gate<String> = Gate::builder().limit(Limit::at_most(50)).build()?;
+/// let layer = GateLayer::requests_where(calls, headcount_rmcp::carries_no_session);
+/// # let _ = layer;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// By the header `MCP-Protocol-Version`, whose values are dates; without it a
+/// request counts as one of a session.
+pub fn carries_no_session(parts: &Parts) -> bool {
+    let version = parts.headers.get(PROTOCOL_VERSION).map(|version| version.as_bytes());
+    let is_date = |version: &&[u8]| version.len() == WITHOUT_SESSIONS.len();
+    !parts.headers.contains_key(SESSION_ID)
+        && version.filter(is_date).is_some_and(|version| version >= WITHOUT_SESSIONS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_requests_of_later_versions_and_without_a_session_are_meant() {
+        let request = |headers: &[(&str, &str)]| {
+            let mut request = http::Request::post("/mcp");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            carries_no_session(&request.body(()).expect("a request").into_parts().0)
+        };
+        let version = "mcp-protocol-version";
+        assert!(!request(&[]));
+        assert!(!request(&[(version, "2025-06-18")]));
+        assert!(!request(&[(version, "of late")]));
+        assert!(request(&[(version, "2026-07-28")]));
+        assert!(request(&[(version, "2027-01-01")]));
+        assert!(!request(&[(version, "2026-07-28"), ("mcp-session-id", "1")]));
+    }
+}
