@@ -1,4 +1,5 @@
-//! The picture: open sessions over time against the limit, a panel per way.
+//! The picture: sessions over time, all servers in one panel, and headcount's
+//! line once more where one session can be seen.
 
 use std::fs;
 use std::path::Path;
@@ -8,25 +9,23 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use crate::flood::Outcome;
-use crate::report::thousands;
-use crate::timeline::{Bucket, timeline};
-use crate::ways::Limits;
+use crate::proof::Stamp;
+use crate::report::{refusals, slow_call};
+use crate::ways::Rules;
 
 type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 const WIDTH: u32 = 960;
-const HEADER: u32 = 86;
-const PANEL: u32 = 200;
-/// What the lowest panel needs besides, to name the time axis.
-const FOOTER: u32 = 18;
+const HEADER: u32 = 132;
+const ALL: u32 = 330;
+const NEAR: u32 = 190;
 /// Columns of a panel, about two pixels wide.
-const BUCKETS: usize = 440;
+const COLUMNS: usize = 440;
 
-const PEAK: RGBColor = RGBColor(0xa9, 0xcb, 0xe8);
-const SAMPLED: RGBColor = RGBColor(0x1f, 0x5f, 0x9e);
-const OVER: RGBColor = RGBColor(0xd6, 0x3a, 0x3a);
+const COLOURS: [RGBColor; 3] =
+    [RGBColor(0xd6, 0x3a, 0x3a), RGBColor(0xd9, 0x8b, 0x00), RGBColor(0x1f, 0x5f, 0x9e)];
+const SURELY: RGBColor = RGBColor(0xa9, 0xcb, 0xe8);
 const LIMIT: RGBColor = RGBColor(0x11, 0x11, 0x11);
-const SPURIOUS: RGBColor = RGBColor(0xd9, 0x7b, 0x00);
 const TEXT: RGBColor = RGBColor(0x33, 0x33, 0x33);
 const FONT: &str = "sans-serif";
 
@@ -44,82 +43,69 @@ pub fn prepare(path: &Path) -> anyhow::Result<()> {
 pub fn write(
     path: &Path,
     outcomes: &[Outcome],
-    limits: Limits,
+    rules: Rules,
     subtitle: &str,
 ) -> anyhow::Result<()> {
     let mut svg = String::new();
-    draw(&mut svg, outcomes, limits, subtitle)
+    draw(&mut svg, outcomes, rules, subtitle)
         .map_err(|error| anyhow::anyhow!("cannot draw the chart: {error}"))?;
     fs::write(path, svg).with_context(|| format!("cannot write the chart to {}", path.display()))
 }
 
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-fn draw(svg: &mut String, outcomes: &[Outcome], limits: Limits, subtitle: &str) -> Drawn {
-    let height = HEADER + PANEL * outcomes.len() as u32 + FOOTER;
-    let root = SVGBackend::with_string(svg, (WIDTH, height)).into_drawing_area();
+fn draw(svg: &mut String, outcomes: &[Outcome], rules: Rules, subtitle: &str) -> Drawn {
+    let root = SVGBackend::with_string(svg, (WIDTH, HEADER + ALL + NEAR)).into_drawing_area();
     root.fill(&WHITE)?;
     let (header, panels) = root.split_vertically(HEADER);
-    draw_header(&header, subtitle)?;
-    let highest = outcomes.iter().map(|outcome| outcome.peak_open).max().unwrap_or(0);
-    let top = highest.max(limits.global as usize) as f64 * 1.2;
-    let last = outcomes.iter().map(|outcome| outcome.at_rest.at).max().unwrap_or(1);
-    let mut below = panels;
-    for (index, outcome) in outcomes.iter().enumerate() {
-        let lowest = index + 1 == outcomes.len();
-        let (panel, rest) = below.split_vertically(PANEL + if lowest { FOOTER } else { 0 });
-        below = rest;
-        let buckets = timeline(&outcome.verdict, &outcome.samples, last, BUCKETS);
-        let axes = Axes { last: seconds(last), top, named: lowest };
-        draw_panel(&panel, outcome, &buckets, limits, axes)?;
+    draw_header(&header, outcomes, subtitle)?;
+    let (all, near) = panels.split_vertically(ALL);
+    let ends = outcomes.iter().filter_map(|outcome| outcome.samples.last());
+    let last = ends.map(|sample| sample.at).max().unwrap_or(1);
+    let highest = outcomes.iter().map(Outcome::peak_alive).max().unwrap_or(0);
+    let top = highest.max(rules.limit as usize) as f64 * 1.08;
+    draw_all(&all, outcomes, rules, (last, top))?;
+    if let Some(exact) = outcomes.iter().position(|outcome| outcome.gated) {
+        let top = f64::from(rules.limit) * 1.6;
+        draw_near(&near, &outcomes[exact], COLOURS[exact % 3], rules, (last, top))?;
     }
     root.present()?;
     Ok(())
 }
 
-fn draw_header(area: &Canvas<'_>, subtitle: &str) -> Drawn {
+/// The title, and for each server its colour and what it did.
+fn draw_header(area: &Canvas<'_>, outcomes: &[Outcome], subtitle: &str) -> Drawn {
     let title = (FONT, 19).into_font().style(FontStyle::Bold).color(&TEXT);
-    area.draw_text("Open sessions on an HTTP server under flood", &title, (14, 10))?;
     let small = (FONT, 13).into_font().color(&TEXT);
-    area.draw_text(subtitle, &small, (14, 38))?;
-    let legend = [
-        (PEAK, "open, peak", 14),
-        (OVER, "open over the limit, peak", 112),
-        (SAMPLED, "open, mean of samples", 292),
-        (LIMIT, "limit", 456),
-        (SPURIOUS, "refused while a slot was free", 516),
-    ];
-    for (colour, label, x) in legend {
-        area.draw(&Rectangle::new([(x, 63), (x + 10, 73)], colour.filled()))?;
-        area.draw_text(label, &small, (x + 15, 61))?;
+    area.draw_text("Sessions of an MCP server under flood", &title, (14, 10))?;
+    area.draw_text(subtitle, &small, (14, 36))?;
+    for (index, outcome) in outcomes.iter().enumerate() {
+        let y = 62 + 22 * index as i32;
+        let bold = (FONT, 13).into_font().style(FontStyle::Bold).color(&COLOURS[index % 3]);
+        area.draw(&Rectangle::new([(14, y + 2), (24, y + 12)], COLOURS[index % 3].filled()))?;
+        area.draw_text(outcome.name, &bold, (30, y))?;
+        area.draw_text(&format!("{} surely open at once", outcome.peak()), &small, (200, y))?;
+        area.draw_text(&refusals(outcome), &small, (376, y))?;
+        let call = format!("slow call {}", slow_call(outcome.slow_call));
+        area.draw_text(&call, &small, (750, y))?;
     }
     Ok(())
 }
 
-/// The same for every panel, but that only the lowest names the time.
-#[derive(Clone, Copy)]
-struct Axes {
-    last: f64,
-    top: f64,
-    named: bool,
-}
-
-fn draw_panel(
+/// Every server's handlers, and what happened when.
+fn draw_all(
     area: &Canvas<'_>,
-    outcome: &Outcome,
-    buckets: &[Bucket],
-    limits: Limits,
-    axes: Axes,
+    outcomes: &[Outcome],
+    rules: Rules,
+    (last, top): (Stamp, f64),
 ) -> Drawn {
-    draw_caption(area, outcome, limits)?;
-    let Axes { last, top, named } = axes;
     let mut chart = ChartBuilder::on(area)
-        .margin_top(30)
+        .margin_top(8)
         .margin_left(10)
         .margin_right(18)
-        .x_label_area_size(20 + if named { FOOTER } else { 0 })
-        .y_label_area_size(48)
-        .build_cartesian_2d(0.0..last, 0.0..top)?;
+        .x_label_area_size(22)
+        .y_label_area_size(52)
+        .build_cartesian_2d(0.0..seconds(last), 0.0..top)?;
     let small = (FONT, 12).into_font().color(&TEXT);
     chart
         .configure_mesh()
@@ -128,62 +114,116 @@ fn draw_panel(
         .bold_line_style(BLACK.mix(0.08))
         .axis_style(TEXT.mix(0.6))
         .label_style(small.clone())
-        .axis_desc_style(small)
-        .x_desc(if named { "time (s)" } else { "" })
-        .y_desc("open sessions")
-        .x_label_formatter(&|x| format!("{x:.1}"))
+        .axis_desc_style(small.clone())
+        .y_desc("sessions alive")
+        .x_label_formatter(&|x| format!("{x:.0}"))
         .y_label_formatter(&|y| format!("{y:.0}"))
-        .y_labels(5)
         .draw()?;
-
-    let limit = f64::from(limits.global);
-    let steps = |value: fn(&Bucket) -> f64, floor: f64, ceiling: f64| -> Vec<(f64, f64)> {
-        let corners = |bucket: &Bucket| {
-            let height = value(bucket).clamp(floor, ceiling);
-            [(seconds(bucket.span.from), height), (seconds(bucket.span.to), height)]
-        };
-        buckets.iter().flat_map(corners).collect()
-    };
-    let peaks = |bucket: &Bucket| bucket.peak as f64;
-    chart.draw_series(AreaSeries::new(steps(peaks, limit, top), limit, OVER.mix(0.6)))?;
-    chart.draw_series(AreaSeries::new(steps(peaks, 0.0, limit), 0.0, PEAK))?;
-    let middle = |bucket: &Bucket| seconds(bucket.span.from.midpoint(bucket.span.to));
-    let means = buckets.iter().map(|bucket| (middle(bucket), bucket.sampled));
-    chart.draw_series(LineSeries::new(means, SAMPLED))?;
-    chart.draw_series(LineSeries::new([(0.0, limit), (last, limit)], LIMIT.stroke_width(2)))?;
-    let marks = buckets.iter().filter(|bucket| bucket.spurious > 0).map(|bucket| {
-        let x = middle(bucket);
-        PathElement::new([(x, top * 0.91), (x, top * 0.98)], SPURIOUS.stroke_width(2))
-    });
-    chart.draw_series(marks)?;
-    Ok(())
-}
-
-/// The way's name, and its defects in their colours.
-fn draw_caption(area: &Canvas<'_>, outcome: &Outcome, limits: Limits) -> Drawn {
-    let Limits { global, per_subject } = limits;
-    let bold = (FONT, 15).into_font().style(FontStyle::Bold).color(&TEXT);
-    area.draw_text(outcome.name, &bold, (58, 8))?;
-    let spurious = outcome.verdict.spurious.len() as u64;
-    let (peak, largest) = (outcome.peak_open, outcome.largest_subject);
-    let (left, subjects) = (outcome.at_rest.open, outcome.subjects_at_rest);
-    for (text, x, colour, defect) in [
-        (format!("peak {peak} open, limit {global}"), 225, &OVER, peak > global as usize),
-        (
-            format!("{largest} of one subject, limit {per_subject}"),
-            383,
-            &OVER,
-            largest > per_subject as usize,
-        ),
-        (format!("{} spurious refusals", thousands(spurious)), 560, &SPURIOUS, spurious > 0),
-        (format!("{left} open, {subjects} subjects left at rest"), 728, &OVER, left + subjects > 0),
-    ] {
-        let colour = if defect { colour } else { &TEXT };
-        area.draw_text(&text, &(FONT, 13).into_font().color(colour), (x, 9))?;
+    if let Some(first) = outcomes.first() {
+        let what = ["the flood is over", "the clients leave", "a slow call"];
+        for (at, what) in first.marks.into_iter().zip(what) {
+            let x = seconds(at);
+            chart.draw_series([PathElement::new([(x, 0.0), (x, top)], TEXT.mix(0.35))])?;
+            let text = Text::new(what, (x + seconds(last) * 0.006, top * 0.98), small.clone());
+            chart.draw_series([text])?;
+        }
     }
+    for (outcome, colour) in outcomes.iter().zip(COLOURS) {
+        let line = columns(outcome, last).map(|(at, column)| (seconds(at), column.alive));
+        chart.draw_series(LineSeries::new(line, colour.stroke_width(2)))?;
+    }
+    let limit = f64::from(rules.limit);
+    chart.draw_series(LineSeries::new([(0.0, limit), (seconds(last), limit)], LIMIT))?;
     Ok(())
 }
 
-fn seconds(stamp: u64) -> f64 {
+/// The exact server's line, where single sessions can be seen.
+fn draw_near(
+    area: &Canvas<'_>,
+    outcome: &Outcome,
+    colour: RGBColor,
+    rules: Rules,
+    (last, top): (Stamp, f64),
+) -> Drawn {
+    let small = (FONT, 12).into_font().color(&TEXT);
+    let legend = [
+        (colour, "alive, mean of the samples".to_owned(), 330),
+        (SURELY, "surely open, peak".to_owned(), 530),
+        (LIMIT, format!("limit {}", rules.limit), 672),
+    ];
+    let bold = (FONT, 13).into_font().style(FontStyle::Bold).color(&TEXT);
+    area.draw_text(&format!("{}, enlarged", outcome.name), &bold, (62, 6))?;
+    for (colour, label, x) in legend {
+        area.draw(&Rectangle::new([(x, 8), (x + 10, 18)], colour.filled()))?;
+        area.draw_text(&label, &small, (x + 15, 6))?;
+    }
+    let mut chart = ChartBuilder::on(area)
+        .margin_top(26)
+        .margin_left(10)
+        .margin_right(18)
+        .x_label_area_size(38)
+        .y_label_area_size(52)
+        .build_cartesian_2d(0.0..seconds(last), 0.0..top)?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(BLACK.mix(0.08))
+        .axis_style(TEXT.mix(0.6))
+        .label_style(small.clone())
+        .axis_desc_style(small)
+        .x_desc("time (s)")
+        .y_desc("sessions")
+        .y_labels(4)
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .y_label_formatter(&|y| format!("{y:.0}"))
+        .draw()?;
+    let columns: Vec<_> = columns(outcome, last).collect();
+    let peaks = columns.iter().map(|(at, column)| (seconds(*at), column.peak));
+    chart.draw_series(AreaSeries::new(peaks, 0.0, SURELY))?;
+    let means = columns.iter().map(|(at, column)| (seconds(*at), column.alive));
+    chart.draw_series(LineSeries::new(means, colour))?;
+    let limit = f64::from(rules.limit);
+    let line = [(0.0, limit), (seconds(last), limit)];
+    chart.draw_series(LineSeries::new(line, LIMIT.stroke_width(2)))?;
+    Ok(())
+}
+
+/// What happened in a column's time.
+#[derive(Debug, PartialEq)]
+struct Column {
+    /// The mean of the handlers that the sampler saw alive.
+    alive: f64,
+    /// The most sessions that surely were open at once, however briefly.
+    peak: f64,
+}
+
+/// A run as columns of equal width up to `last`, as far as it was looked at.
+fn columns(outcome: &Outcome, last: Stamp) -> impl Iterator<Item = (Stamp, Column)> {
+    let width = last.div_ceil(COLUMNS as u64).max(1);
+    let mut samples = outcome.samples.iter().peekable();
+    let mut steps = outcome.proven.iter().peekable();
+    let (mut alive, mut open) = (0.0, 0);
+    let end = outcome.samples.last().map_or(0, |sample| sample.at);
+    (0..end).step_by(width as usize).map(move |from| {
+        let mut peak = open;
+        while let Some(&(_, now)) = steps.next_if(|&&(at, _)| at < from + width) {
+            open = now;
+            peak = peak.max(open);
+        }
+        let (mut sum, mut looks) = (0, 0);
+        while let Some(sample) = samples.next_if(|sample| sample.at < from + width) {
+            sum += sample.alive;
+            looks += 1;
+        }
+        if looks > 0 {
+            // A column that was not looked at keeps what was seen before it.
+            alive = sum as f64 / f64::from(looks);
+        }
+        (from, Column { alive, peak: peak as f64 })
+    })
+}
+
+fn seconds(stamp: Stamp) -> f64 {
     stamp as f64 / 1e9
 }

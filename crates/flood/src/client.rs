@@ -1,234 +1,244 @@
-//! A client: a real HTTP/1.1 connection over a loopback socket, that storms
-//! the server and checks every answer.
+//! A client: comes for sessions in its manner, uses what it holds, and writes
+//! down what it was answered.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
-use axum::body::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{HOST, HeaderMap, HeaderValue, RETRY_AFTER};
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::Instant;
 
-use crate::subject::HEADER;
-use crate::ways::Cause;
+use crate::proof::{Span, Stamp};
+use crate::wire::{Answer, Id, Opening, Wire};
 
-/// No answer takes this long unless something hangs.
-const LONGEST_REQUEST: Duration = Duration::from_secs(10);
+/// What all clients are told, again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Round {
+    /// Come, all at once.
+    Flood,
+    /// The flood is over; use what you hold.
+    Calm,
+    /// Leave.
+    Leave,
+}
 
-/// What the clients saw.
+/// How a client behaves. All but the quiet use what they hold in every round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Keeps its sessions for some rounds, and comes for more.
+    Crowd,
+    /// Ends its session before it comes for another.
+    Patient,
+    /// Comes again at once when it is refused, ends no session, and hangs up.
+    Hostile,
+    /// As hostile, and comes in the calm too.
+    Relentless,
+    /// Comes in some rounds, does nothing in its sessions, ends none, and hangs up.
+    Quiet,
+}
+
+/// What clients saw.
 #[derive(Debug, Default, Clone)]
 pub struct Tally {
-    /// Sessions that were opened with 200 and streamed to their end.
-    pub admitted: u64,
-    /// Refusals with 429 and a `Retry-After`.
-    pub at_subject_limit: u64,
-    /// Refusals with 503 and a `Retry-After`.
-    pub at_capacity: u64,
-    /// Everything else.
-    pub errors: u64,
-    /// What the first of the errors was.
-    pub first_error: Option<String>,
+    /// How often a client that came for a session was answered with each status.
+    pub openings: BTreeMap<u16, u64>,
+    /// Refusals that did not say when to come back.
+    pub without_retry_after: u64,
+    /// The sessions of the patient tenant, and its refusals.
+    pub patient: (u64, u64),
+    /// Calls with a result.
+    pub results: u64,
+    /// Sessions that were gone though they had been used within the idle timeout.
+    pub lost_in_use: u64,
+    /// Other sessions that were gone.
+    pub expired: u64,
+    /// Calls without a result in a session that was not said to be gone.
+    pub failed: u64,
+    /// When sessions surely were open.
+    pub proven: Vec<Span>,
 }
 
 impl Tally {
-    /// All requests.
-    pub fn requests(&self) -> u64 {
-        self.admitted + self.at_subject_limit + self.at_capacity + self.errors
+    /// Clients that came for a session.
+    pub fn came(&self) -> u64 {
+        self.openings.values().sum()
+    }
+
+    /// How many were answered with this status.
+    pub fn answered(&self, status: u16) -> u64 {
+        self.openings.get(&status).copied().unwrap_or(0)
+    }
+
+    /// How many were answered with another status than these.
+    pub fn answered_otherwise(&self, statuses: &[u16]) -> u64 {
+        self.came() - statuses.iter().map(|&status| self.answered(status)).sum::<u64>()
     }
 
     /// Adds what another client saw.
     pub fn merge(&mut self, other: Self) {
-        self.admitted += other.admitted;
-        self.at_subject_limit += other.at_subject_limit;
-        self.at_capacity += other.at_capacity;
-        self.errors += other.errors;
-        self.first_error = self.first_error.take().or(other.first_error);
+        for (status, times) in other.openings {
+            *self.openings.entry(status).or_default() += times;
+        }
+        self.without_retry_after += other.without_retry_after;
+        self.patient.0 += other.patient.0;
+        self.patient.1 += other.patient.1;
+        self.results += other.results;
+        self.lost_in_use += other.lost_in_use;
+        self.expired += other.expired;
+        self.failed += other.failed;
+        self.proven.extend(other.proven);
     }
-}
-
-/// How a client behaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
-    /// Comes straight back, until the burst ends.
-    Impatient,
-    /// Waits as long as it would stay before it comes back.
-    Patient,
-    /// Comes straight back and does not stop in the pauses.
-    Hostile,
-    /// Opens a session, does nothing in it, and leaves when the burst ends.
-    Quiet,
 }
 
 /// What a client is to do.
 pub struct Plan {
-    /// Who it says that it is.
-    pub subject: HeaderValue,
+    /// The number of its subject.
+    pub who: usize,
     /// How it behaves.
     pub manner: Manner,
-    /// The longest stay that it asks for, in milliseconds; the least is 1.
-    pub longest_stay: u64,
-    /// The requests left to all clients together.
-    pub budget: Arc<AtomicU64>,
-    /// Draws the stays.
+    /// How long a session may be idle.
+    pub idle_timeout: Duration,
+    /// When the server's run began.
+    pub began: Instant,
+    /// Decides when it leaves.
     pub rng: fastrand::Rng,
+}
+
+/// A session that the client was told it has.
+struct Held {
+    id: Id,
+    from: Stamp,
+    /// When it was asked for the last time that was answered.
+    proven: Stamp,
 }
 
 /// A connected client.
 pub struct Client {
-    sender: SendRequest<Empty<Bytes>>,
-    address: SocketAddr,
-    authority: String,
+    wire: Wire,
     plan: Plan,
+    held: Vec<Held>,
+    tally: Tally,
 }
 
 impl Client {
-    /// Connects to the server.
-    pub async fn connect(address: SocketAddr, plan: Plan) -> anyhow::Result<Self> {
-        let sender = connect(address).await?;
-        Ok(Self { sender, address, authority: address.to_string(), plan })
+    /// One that holds nothing.
+    pub fn new(wire: Wire, plan: Plan) -> Self {
+        Self { wire, plan, held: Vec::new(), tally: Tally::default() }
     }
 
-    /// Storms the server until the end of each burst, from the moment that it
-    /// is announced, in its own manner. Returns when no burst can follow, the
-    /// budget is spent or an answer was wrong.
-    pub async fn run(mut self, mut bursts: watch::Receiver<Instant>) -> Tally {
-        let mut tally = Tally::default();
-        while bursts.changed().await.is_ok() {
-            bursts.mark_unchanged();
-            while self.goes_on(&bursts) {
-                if !self.draw_from_budget() {
-                    return tally;
+    /// Follows the rounds until it is to leave, or nobody announces any more.
+    pub async fn run(mut self, mut rounds: watch::Receiver<Round>) -> anyhow::Result<Tally> {
+        while rounds.changed().await.is_ok() {
+            let round = *rounds.borrow_and_update();
+            match round {
+                // Seldom, for what is forgotten piles up.
+                Round::Flood if self.plan.manner == Manner::Quiet && self.plan.rng.u8(0..4) > 0 => {
                 }
-                match self.visit(&mut bursts).await {
-                    Ok(Answer::Admitted) => tally.admitted += 1,
-                    Ok(Answer::Refused(Cause::SubjectAtLimit)) => tally.at_subject_limit += 1,
-                    Ok(Answer::Refused(Cause::AtCapacity)) => tally.at_capacity += 1,
-                    Err(error) => {
-                        tally.errors += 1;
-                        tally.first_error = Some(format!("{error:#}"));
-                        return tally;
-                    }
-                }
+                Round::Flood => self.come().await?,
+                Round::Calm if self.plan.manner == Manner::Relentless => self.come().await?,
+                Round::Calm => {}
+                Round::Leave => break,
             }
+            self.use_all(self.plan.idle_timeout / 4).await?;
         }
-        tally
+        self.leave().await
     }
 
-    fn draw_from_budget(&self) -> bool {
-        self.plan.budget.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
-    }
-
-    fn goes_on(&self, bursts: &watch::Receiver<Instant>) -> bool {
+    async fn come(&mut self) -> anyhow::Result<()> {
+        let ends_one = match self.plan.manner {
+            Manner::Patient => true,
+            Manner::Crowd => self.plan.rng.u8(0..4) == 0,
+            Manner::Hostile | Manner::Relentless | Manner::Quiet => false,
+        };
+        if ends_one && !self.held.is_empty() {
+            let oldest = self.held.remove(0);
+            self.prove(&oldest);
+            self.wire.end(&oldest.id).await?;
+        }
+        let opened = self.open().await?;
         match self.plan.manner {
-            Manner::Hostile => bursts.has_changed().is_ok(),
-            _ => Instant::now() < *bursts.borrow(),
+            Manner::Hostile | Manner::Relentless if !opened => _ = self.open().await?,
+            Manner::Patient if opened => self.tally.patient.0 += 1,
+            Manner::Patient => self.tally.patient.1 += 1,
+            _ => {}
         }
+        Ok(())
     }
 
-    async fn visit(&mut self, bursts: &mut watch::Receiver<Instant>) -> anyhow::Result<Answer> {
-        let stay = self.plan.rng.u64(1..=self.plan.longest_stay);
-        let asked = timeout(LONGEST_REQUEST, async {
-            match self.plan.manner {
-                Manner::Quiet => self.ask_quietly(bursts).await,
-                _ => self.ask(stay).await,
+    /// Whether there is one more.
+    async fn open(&mut self) -> anyhow::Result<bool> {
+        let opening = self.wire.open().await?;
+        let status = if let Opening::Refused { status, .. } = opening { status } else { 200 };
+        *self.tally.openings.entry(status).or_default() += 1;
+        match opening {
+            Opening::Open(id) => {
+                let from = self.now();
+                let held = Held { id, from, proven: from };
+                let answer = self.wire.confirm(&held.id).await?;
+                self.keep(held, from, answer);
+                Ok(true)
             }
-        });
-        let answer =
-            asked.await.with_context(|| format!("no answer within {LONGEST_REQUEST:?}"))?;
-        if self.plan.manner == Manner::Patient {
-            sleep(Duration::from_millis(stay)).await;
-        }
-        answer
-    }
-
-    async fn send(&mut self, query: &str) -> anyhow::Result<Response<Incoming>> {
-        let request = Request::post(format!("/session?{query}"))
-            .header(HOST, &self.authority)
-            .header(HEADER, &self.plan.subject);
-        self.sender.ready().await?;
-        Ok(self.sender.send_request(request.body(Empty::new())?).await?)
-    }
-
-    /// Opens a session and waits in it until the server ends it, or leaves it
-    /// by hanging up when the burst ends.
-    async fn ask_quietly(
-        &mut self,
-        bursts: &mut watch::Receiver<Instant>,
-    ) -> anyhow::Result<Answer> {
-        let response = self.send("quiet").await?;
-        if response.status() != StatusCode::OK {
-            return judge(response).await;
-        }
-        tokio::select! {
-            answer = judge(response) => return answer,
-            () = end_of_burst(bursts) => {}
-        }
-        self.sender = connect(self.address).await?;
-        Ok(Answer::Admitted)
-    }
-
-    async fn ask(&mut self, stay: u64) -> anyhow::Result<Answer> {
-        let response = self.send(&stay.to_string()).await?;
-        judge(response).await
-    }
-}
-
-async fn connect(address: SocketAddr) -> anyhow::Result<SendRequest<Empty<Bytes>>> {
-    let stream = TcpStream::connect(address).await.context("cannot connect to loopback")?;
-    stream.set_nodelay(true)?;
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // Ends by itself once `sender` is gone.
-    tokio::spawn(connection);
-    Ok(sender)
-}
-
-/// Completes when the burst is over that was announced last.
-async fn end_of_burst(bursts: &mut watch::Receiver<Instant>) {
-    loop {
-        let end = *bursts.borrow_and_update();
-        tokio::select! {
-            () = sleep_until(end) => return,
-            announced = bursts.changed() => if announced.is_err() { return },
+            Opening::Refused { says_when, .. } => {
+                self.tally.without_retry_after += u64::from(!says_when);
+                Ok(false)
+            }
         }
     }
-}
 
-/// What an answer says, once its body has come to its end.
-async fn judge(response: Response<Incoming>) -> anyhow::Result<Answer> {
-    let (head, body) = response.into_parts();
-    let body = body.collect().await?.to_bytes();
-    let cause = match head.status {
-        StatusCode::OK => {
-            ensure!(&body[..] == b"open\n", "a session that said {body:?}");
-            return Ok(Answer::Admitted);
+    /// Calls the tool in each session that was not used for so long.
+    async fn use_all(&mut self, unused: Duration) -> anyhow::Result<()> {
+        if self.plan.manner == Manner::Quiet && !unused.is_zero() {
+            return Ok(());
         }
-        StatusCode::TOO_MANY_REQUESTS => Cause::SubjectAtLimit,
-        StatusCode::SERVICE_UNAVAILABLE => Cause::AtCapacity,
-        status => bail!("answered {status}"),
-    };
-    says_when_to_come_back(head.status, &head.headers)?;
-    Ok(Answer::Refused(cause))
-}
+        let unused = unused.as_nanos() as Stamp;
+        for held in std::mem::take(&mut self.held) {
+            let asked = self.now();
+            if asked - held.proven < unused {
+                self.held.push(held);
+                continue;
+            }
+            let answer = self.wire.call(&held.id, Duration::ZERO).await?;
+            self.tally.results += u64::from(answer == Answer::Result);
+            self.keep(held, asked, answer);
+        }
+        Ok(())
+    }
 
-enum Answer {
-    Admitted,
-    Refused(Cause),
-}
+    /// Keeps a session if it answered what it was asked at this stamp.
+    fn keep(&mut self, mut held: Held, asked: Stamp, answer: Answer) {
+        match answer {
+            Answer::Result => {
+                held.proven = asked;
+                return self.held.push(held);
+            }
+            // The idle time runs from the end of the last answer at the
+            // earliest, and it was answered now.
+            Answer::Gone if self.now() - held.proven < self.plan.idle_timeout.as_nanos() as u64 => {
+                self.tally.lost_in_use += 1;
+            }
+            Answer::Gone => self.tally.expired += 1,
+            Answer::Failed => self.tally.failed += 1,
+        }
+        self.prove(&held);
+    }
 
-fn says_when_to_come_back(status: StatusCode, headers: &HeaderMap) -> anyhow::Result<()> {
-    let status = status.as_u16();
-    let value =
-        headers.get(RETRY_AFTER).with_context(|| format!("{status} without Retry-After"))?;
-    let seconds = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
-    ensure!(seconds.is_some_and(|s| s >= 1), "{status} with Retry-After {value:?}");
-    Ok(())
+    async fn leave(mut self) -> anyhow::Result<Tally> {
+        self.use_all(Duration::ZERO).await?;
+        let polite = matches!(self.plan.manner, Manner::Crowd | Manner::Patient);
+        for held in std::mem::take(&mut self.held) {
+            self.prove(&held);
+            if polite {
+                self.wire.end(&held.id).await?;
+            }
+        }
+        Ok(self.tally)
+    }
+
+    fn prove(&mut self, held: &Held) {
+        let Held { from, proven: to, .. } = *held;
+        self.tally.proven.push(Span { who: self.plan.who, from, to });
+    }
+
+    fn now(&self) -> Stamp {
+        self.plan.began.elapsed().as_nanos() as Stamp
+    }
 }

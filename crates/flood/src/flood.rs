@@ -1,203 +1,257 @@
-//! One way under flood, from a fresh server to a server at rest.
+//! One server under flood, from its start to its shutdown: rounds in which all
+//! clients come at once, a calm in which they use what they hold, their leaving,
+//! a slow call, and the end.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use hyper::header::HeaderValue;
+use anyhow::Context;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, timeout};
 
-use crate::audit::Verdict;
-use crate::client::{Client, Manner, Plan, Tally};
-use crate::registry::Registry;
-use crate::sampler::{Sample, Sampler};
-use crate::server::{App, Server};
-use crate::tenants::{HOSTILE, Tenants, WELL_BEHAVED, well_behaved_clients};
-use crate::ways::{Cause, End, Rules, Way};
+use crate::client::{Client, Manner, Plan, Round, Tally};
+use crate::proof::{self, Stamp, Steps};
+use crate::sampler::{Look, Sample, Sampler};
+use crate::server::Server;
+use crate::ways::{Make, Rules, Way};
+use crate::wire::{Answer, Opening, Wire};
 
-/// A burst, and the pause in which its sessions end.
-const BURST: Duration = Duration::from_millis(400);
-const PAUSE: Duration = Duration::from_millis(100);
+/// No client takes this long to leave unless something hangs.
+const LONGEST_LEAVE: Duration = Duration::from_secs(60);
 
-/// How to flood; the same for every way.
+/// How to flood; the same for every server.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// What the ways are to keep to.
+    /// What the servers are to keep to.
     pub rules: Rules,
-    /// Concurrent clients of the crowd.
-    pub clients: u64,
-    /// Clients of the crowd besides that go quiet.
-    pub idle: u64,
-    /// The subjects that these are dealt to in turn.
-    pub subjects: u64,
+    /// Clients of the crowd.
+    pub crowd: usize,
+    /// The tenants that these are dealt to in turn.
+    pub tenants: usize,
+    /// Clients of the patient tenant.
+    pub patient: usize,
     /// Clients of the hostile tenant.
-    pub hostile: u64,
-    /// How long.
-    pub flood: Duration,
-    /// The most requests.
-    pub requests: u64,
-    /// The longest stay, in milliseconds.
-    pub longest_stay: u64,
-    /// What creating a session awaits.
-    pub setup: Duration,
-    /// Seed of the stays.
+    pub hostile: usize,
+    /// Clients of the quiet tenant.
+    pub quiet: usize,
+    /// Rounds of the flood.
+    pub rounds: u32,
+    /// Rounds of the calm.
+    pub calm: u32,
+    /// From one round to the next.
+    pub period: Duration,
+    /// What the slow call takes.
+    pub slow_call: Duration,
+    /// How long sessions may take to be gone once they have ended.
+    pub longest_end: Duration,
+    /// Seed of what the clients leave to chance.
     pub seed: u64,
 }
 
 impl Settings {
-    /// Who comes: each client's subject, and how it behaves.
-    fn cast(&self) -> impl Iterator<Item = (String, Manner)> {
-        let subjects = self.subjects;
-        let quiet = self.idle;
-        let crowd = (0..quiet + self.clients).map(move |index| {
-            let manner = if index < quiet { Manner::Quiet } else { Manner::Impatient };
-            (format!("tenant-{}", index % subjects), manner)
+    /// All clients.
+    pub fn clients(&self) -> usize {
+        self.crowd + self.patient + self.hostile + self.quiet
+    }
+
+    /// The number of the hostile tenant.
+    pub fn hostile_tenant(&self) -> usize {
+        self.tenants + 1
+    }
+
+    /// Who comes: each client's tenant, and how it behaves.
+    fn cast(&self) -> impl Iterator<Item = (usize, Manner)> {
+        let (tenants, hostile) = (self.tenants, self.hostile_tenant());
+        let crowd = (0..self.crowd).map(move |index| (index % tenants, Manner::Crowd));
+        let patient = (0..self.patient).map(move |_| (tenants, Manner::Patient));
+        let hostile = (0..self.hostile).map(move |index| {
+            (hostile, if index == 0 { Manner::Relentless } else { Manner::Hostile })
         });
-        let well_behaved = well_behaved_clients(self.rules.limits.per_subject);
-        let well_behaved = (0..well_behaved).map(|_| (WELL_BEHAVED.to_owned(), Manner::Patient));
-        let hostile = (0..self.hostile).map(|_| (HOSTILE.to_owned(), Manner::Hostile));
-        crowd.chain(well_behaved).chain(hostile)
+        let quiet = (0..self.quiet).map(move |_| (tenants + 2, Manner::Quiet));
+        crowd.chain(patient).chain(hostile).chain(quiet)
+    }
+
+    /// About how long a server is flooded.
+    pub fn length(&self) -> Duration {
+        self.period * (self.rounds + self.calm) + self.rules.idle_timeout + self.slow_call
     }
 }
 
+/// What is left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Handlers of sessions.
+    pub alive: usize,
+    /// Slots that the gate says are taken.
+    pub in_use: usize,
+    /// Subjects that the gate has an entry for.
+    pub subjects: usize,
+}
+
+/// What became of a call that takes longer than the idle timeout, of a client
+/// that is alone on the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlowCall {
+    /// There was no call.
+    NotMade,
+    /// The client got no session.
+    Refused(u16),
+    /// It was answered, after so long.
+    Answered(Duration),
+    /// It was cut off, after so long.
+    CutOff(Duration),
+}
+
 /// What came out of a flood.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Outcome {
-    /// The way.
+    /// The server.
     pub name: &'static str,
+    /// Whether it has a gate.
+    pub gated: bool,
     /// What the clients saw.
     pub tally: Tally,
-    /// What the server wrote down: admissions, refusals at a subject's limit,
-    /// refusals at its own.
-    pub served: (usize, usize, usize),
-    /// What the audit proved.
-    pub verdict: Verdict,
-    /// What became of the two tenants.
-    pub tenants: Tenants,
-    /// Quiet sessions that the way ended: by the idle timeout, by eviction.
-    pub quiet_ended: (usize, usize),
-    /// Sessions that the way ended while something was in flight.
-    pub busy_ended: usize,
-    /// The most sessions that were open at once.
-    pub peak_open: usize,
-    /// The most sessions of one subject that were open at once.
-    pub largest_subject: usize,
+    /// How many sessions surely were open.
+    pub proven: Steps,
+    /// The most of the hostile tenant that surely were open at once.
+    pub hostile: usize,
     /// What the sampler saw.
     pub samples: Vec<Sample>,
-    /// What was left when every connection was gone.
-    pub at_rest: Sample,
-    /// The subjects that the way still had an entry for then.
-    pub subjects_at_rest: usize,
+    /// When the flood was over, when the clients were to leave, and when the slow
+    /// call began.
+    pub marks: [Stamp; 3],
+    /// Handlers that were alive at the end of the calm.
+    pub after_calm: usize,
+    /// What became of the slow call.
+    pub slow_call: SlowCall,
+    /// What was left when the clients had.
+    pub at_rest: Left,
+    /// What was left after the shutdown.
+    pub at_end: Left,
     /// Whether it was stopped before its time.
     pub interrupted: bool,
 }
 
 impl Outcome {
-    /// The most that the way itself said was in use when it was looked at.
+    /// The most sessions that surely were open at once.
+    pub fn peak(&self) -> usize {
+        proof::highest(&self.proven)
+    }
+
+    /// The most of one subject.
+    pub fn largest_subject(&self) -> usize {
+        proof::most_of_any(&self.tally.proven)
+    }
+
+    /// The most handlers that were seen alive.
+    pub fn peak_alive(&self) -> usize {
+        self.samples.iter().map(|sample| sample.alive).max().unwrap_or(0)
+    }
+
+    /// The most slots that the gate said were taken.
     pub fn peak_in_use(&self) -> usize {
         self.samples.iter().map(|sample| sample.in_use).max().unwrap_or(0)
     }
 }
 
-/// Floods a server whose handler is guarded by `W`. Its threads are those of
-/// `server`; the clients run on the caller's runtime. Ends early, but in the
-/// same order, once `stop` is true.
-pub async fn flood<W: Way>(
+/// Floods the server that `make` makes on the threads of `server`; the clients
+/// run on the caller's runtime. Ends early, but in the same order, once `stop`
+/// is true.
+pub async fn flood(
     settings: &Settings,
+    make: Make,
     server: &Handle,
     mut stop: watch::Receiver<bool>,
-    seen: impl Fn(&Sample) + Send + 'static,
+    seen: impl Fn(&'static str, &Sample) + Send + 'static,
 ) -> anyhow::Result<Outcome> {
-    let registry = Registry::new();
-    let way = {
+    let Way { name, router, alive, end_sessions, gate } = {
         let _on_the_servers_threads = server.enter();
-        W::under(settings.rules)?
+        make(settings.rules)?
     };
-    let app = Arc::new(App { way, registry: Arc::clone(&registry), setup: settings.setup });
-    let server = Server::start(server, Arc::clone(&app)).await?;
+    let gated = gate.is_some();
+    let look = Look { alive, gate, began: Instant::now() };
+    let server = Server::start(server, router).await?;
+    let sampler = Sampler::start(look.clone(), move |sample| seen(name, sample));
 
-    let (announce, bursts) = watch::channel(Instant::now());
-    let budget = Arc::new(AtomicU64::new(settings.requests));
+    let (announce, rounds) = watch::channel(Round::Calm);
     let mut clients = JoinSet::new();
-    for (index, (subject, manner)) in settings.cast().enumerate() {
+    for (index, (who, manner)) in settings.cast().enumerate() {
+        let wire = Wire::connect(server.address(), &format!("tenant-{who}")).await?;
+        let idle_timeout = settings.rules.idle_timeout;
         let rng = fastrand::Rng::with_seed(settings.seed.wrapping_add((index as u64) << 32));
-        let budget = Arc::clone(&budget);
-        let subject = HeaderValue::try_from(subject)?;
-        let plan = Plan { subject, manner, longest_stay: settings.longest_stay, budget, rng };
-        let client = Client::connect(server.address(), plan).await?;
-        clients.spawn(client.run(bursts.clone()));
+        let plan = Plan { who, manner, idle_timeout, began: look.began, rng };
+        clients.spawn(Client::new(wire, plan).run(rounds.clone()));
     }
-    drop(bursts);
-
-    let looked_at = Arc::clone(&app);
-    let sampler = Sampler::start(move || look_at(&looked_at), seen);
-    let interrupted = conduct(&announce, settings.flood, &mut stop).await;
-    drop(announce);
-
-    let mut tally = Tally::default();
-    while let Some(client) = clients.join_next().await {
-        tally.merge(client?);
+    drop(rounds);
+    let mut marks = [look.now(); 3];
+    let mut interrupted = false;
+    let phases = [(Round::Flood, settings.rounds), (Round::Calm, settings.calm)];
+    for (mark, (round, times)) in marks.iter_mut().zip(phases) {
+        for _ in 0..times {
+            interrupted = interrupted || *stop.borrow();
+            if !interrupted {
+                announce.send_replace(round);
+                _ = timeout(settings.period, stop.wait_for(|stop| *stop)).await;
+            }
+        }
+        *mark = look.now();
     }
+    let after_calm = look.sample().alive;
+    announce.send_replace(Round::Leave);
+    let tally = timeout(LONGEST_LEAVE, together(clients)).await;
+    let tally = tally.with_context(|| format!("{name}: the clients do not come to an end"))?;
+    let tally = tally.with_context(|| format!("{name}: a client's connection broke"))?;
+    let at_rest = look.at_rest(settings.rules.idle_timeout + settings.longest_end).await;
+
+    marks[2] = look.now();
+    let slow_call = match interrupted {
+        true => SlowCall::NotMade,
+        false => call_slowly(server.address(), settings.slow_call).await?,
+    };
+    end_sessions();
     server.stop().await?;
-    let samples = sampler.stop()?;
-    let at_rest = look_at(&app);
-
-    let history = registry.take_history();
-    let refused = |cause| history.refused_by(cause);
-    let admitted = history.stays.len();
-    let limits = settings.rules.limits;
-    let verdict = history.judge(limits);
-    let [well_behaved, hostile] = [WELL_BEHAVED, HOSTILE].map(|name| registry.number_of(name));
+    let at_end = look.at_rest(settings.longest_end).await;
+    let samples = sampler.stop().await?;
     Ok(Outcome {
-        name: W::NAME,
+        name,
+        gated,
+        proven: proof::steps(tally.proven.iter()),
+        hostile: proof::most_of(&tally.proven, settings.hostile_tenant()),
         tally,
-        served: (admitted, refused(Cause::SubjectAtLimit), refused(Cause::AtCapacity)),
-        tenants: Tenants::of(&history, well_behaved, hostile, limits),
-        quiet_ended: (history.ended_by(End::Idle), history.ended_by(End::Evicted)),
-        busy_ended: history.ended_while_busy(),
-        // The registry counts while it happens, but nobody who is quiet; the
-        // sweep afterwards, from stamps.
-        peak_open: registry.peak().max(verdict.peak()),
-        largest_subject: registry.largest_subject().max(verdict.largest_subject),
-        verdict,
         samples,
+        marks,
+        after_calm,
+        slow_call,
         at_rest,
-        subjects_at_rest: app.way.subjects(),
+        at_end,
         interrupted,
     })
 }
 
-fn look_at<W: Way>(app: &App<W>) -> Sample {
-    let in_use = app.way.in_use();
-    let open = app.registry.open();
-    Sample { at: app.registry.stamp(), in_use, open }
+async fn together(mut clients: JoinSet<anyhow::Result<Tally>>) -> anyhow::Result<Tally> {
+    let mut all = Tally::default();
+    while let Some(tally) = clients.join_next().await {
+        all.merge(tally??);
+    }
+    Ok(all)
 }
 
-/// Announces bursts until the time is up or every client has left; tells
-/// whether it was stopped. Only whole bursts are announced, one at least.
-async fn conduct(
-    announce: &watch::Sender<Instant>,
-    flood: Duration,
-    stop: &mut watch::Receiver<bool>,
-) -> bool {
-    let mut next = Instant::now();
-    let end = next + flood.max(BURST + PAUSE);
-    while next + BURST + PAUSE <= end {
-        announce.send_replace(next + BURST);
-        next += BURST + PAUSE;
-        tokio::select! {
-            () = sleep_until(next) => {}
-            () = announce.closed() => return false,
-            Ok(_) = stop.wait_for(|stop| *stop) => {
-                announce.send_replace(Instant::now());
-                return true;
-            }
-        }
-    }
-    false
+/// The client stays in its session, so that the shutdown has one to end.
+async fn call_slowly(address: SocketAddr, takes: Duration) -> anyhow::Result<SlowCall> {
+    let mut wire = Wire::connect(address, "slow").await?;
+    let id = match wire.open().await? {
+        Opening::Open(id) => id,
+        Opening::Refused { status, .. } => return Ok(SlowCall::Refused(status)),
+    };
+    wire.confirm(&id).await?;
+    let began = Instant::now();
+    let answer = wire.call(&id, takes).await?;
+    Ok(match answer {
+        Answer::Result => SlowCall::Answered(began.elapsed()),
+        Answer::Gone | Answer::Failed => SlowCall::CutOff(began.elapsed()),
+    })
 }
 
 #[cfg(test)]

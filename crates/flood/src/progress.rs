@@ -6,31 +6,29 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::sampler::Sample;
 
-/// How far the flood of all ways is.
+/// How far the flood of all servers is.
 pub struct Progress {
     bar: ProgressBar,
-    per_way: u64,
+    each: u64,
 }
 
 impl Progress {
-    /// For so many ways, each flooded for so long.
-    pub fn new(per_way: Duration, ways: u64) -> Self {
-        let per_way = per_way.as_millis() as u64;
-        let bar = ProgressBar::new(per_way * ways);
+    /// For so many servers, each flooded for about so long.
+    pub fn new(each: Duration, servers: u64) -> Self {
+        let each = each.as_millis() as u64;
+        let bar = ProgressBar::new(each * servers);
         let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {prefix}: {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, per_way }
+        Self { bar, each }
     }
 
-    /// Starts the next way; what it returns is to be told of each look at it.
-    pub fn way(&self, name: &'static str) -> impl Fn(&Sample) + Send + 'static {
-        let before = self.bar.position().next_multiple_of(self.per_way);
-        self.bar.set_prefix(name);
-        let (bar, per_way) = (self.bar.clone(), self.per_way);
-        move |sample| {
-            let elapsed = (sample.at / 1_000_000).min(per_way);
-            bar.set_position(before + elapsed);
-            bar.set_message(format!("{} open, {} in use", sample.open, sample.in_use));
+    /// What is to be told of each look at the server of this index.
+    pub fn of(&self, index: usize) -> impl Fn(&'static str, &Sample) + Send + 'static {
+        let (bar, each) = (self.bar.clone(), self.each);
+        move |name, sample| {
+            bar.set_prefix(name);
+            bar.set_position(each * index as u64 + (sample.at / 1_000_000).min(each));
+            bar.set_message(format!("{} sessions", sample.alive));
         }
     }
 

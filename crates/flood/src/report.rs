@@ -1,18 +1,21 @@
-//! The closing table, and what it means.
+//! What the servers did, as a table and in words.
+
+use std::time::Duration;
 
 use comfy_table::{CellAlignment, ColumnConstraint, Table, presets};
 
-use crate::flood::Outcome;
-use crate::ways::{Cause, Limits};
+use crate::flood::{Outcome, SlowCall};
+use crate::ways::Rules;
 
-/// A column per way, a row per figure.
-pub fn table(outcomes: &[Outcome], limits: Limits) -> String {
+type Figure = fn(&Outcome) -> String;
+
+/// The figures side by side.
+pub fn table(outcomes: &[Outcome], rules: Rules) -> String {
     let mut table = Table::new();
     let names = outcomes.iter().map(|outcome| outcome.name.to_owned());
     table.load_style(presets::UTF8_FULL_CONDENSED).set_header(row("", names));
-    for (label, figure) in figures(limits) {
-        let cells = outcomes.iter().map(|outcome| thousands(figure(outcome)));
-        table.add_row(row(&label, cells));
+    for (label, figure) in rows(rules) {
+        table.add_row(row(&label, outcomes.iter().map(figure)));
     }
     for column in table.column_iter_mut() {
         column.set_constraint(ColumnConstraint::ContentWidth);
@@ -27,83 +30,73 @@ fn row(label: &str, cells: impl Iterator<Item = String>) -> Vec<String> {
     [label.to_owned()].into_iter().chain(cells).collect()
 }
 
-type Figure = fn(&Outcome) -> u64;
-
-fn figures(limits: Limits) -> Vec<(String, Figure)> {
-    let Limits { global, per_subject } = limits;
-    let of_one = format!("largest count of one subject (limit {per_subject})");
-    let of_hostile = format!("  largest count (limit {per_subject})");
-    let of_all = format!("largest count of all (limit {global})");
-    let rows: [(&str, Figure); 22] = [
-        ("requests", |o| o.tally.requests()),
-        ("admitted with 200", |o| o.tally.admitted),
-        ("refused with 429 + Retry-After", |o| o.tally.at_subject_limit),
-        ("  of these spurious", |o| o.verdict.spurious_by(Cause::SubjectAtLimit) as u64),
-        ("refused with 503 + Retry-After", |o| o.tally.at_capacity),
-        ("  of these spurious", |o| o.verdict.spurious_by(Cause::AtCapacity) as u64),
-        ("errors", |o| o.tally.errors),
-        (&of_one, |o| o.largest_subject as u64),
-        (&of_all, |o| o.peak_open as u64),
-        ("largest in_use that was seen", |o| o.peak_in_use() as u64),
-        ("quiet sessions ended by their timeout", |o| o.quiet_ended.0 as u64),
-        ("quiet sessions evicted", |o| o.quiet_ended.1 as u64),
-        ("well-behaved tenant: admitted", |o| o.tenants.well_behaved.admitted as u64),
-        ("  refused", |o| o.tenants.well_behaved.refused() as u64),
-        ("    of these for the hostile one", |o| o.tenants.refused_for_hostile as u64),
-        ("  evicted", |o| o.tenants.well_behaved.evicted as u64),
-        ("hostile tenant: admitted", |o| o.tenants.hostile.admitted as u64),
-        ("  refused", |o| o.tenants.hostile.refused() as u64),
-        (&of_hostile, |o| o.tenants.hostile.largest as u64),
-        ("open at rest", |o| o.at_rest.open as u64),
-        ("in_use at rest", |o| o.at_rest.in_use as u64),
-        ("subjects left at rest", |o| o.subjects_at_rest as u64),
+fn rows(rules: Rules) -> Vec<(String, Figure)> {
+    let Rules { limit, per_subject, idle_timeout, .. } = rules;
+    let slow = format!("a call that outlasts the idle timeout of {}", time(idle_timeout));
+    let rows: [(&str, Figure); 20] = [
+        ("clients that came", |o| thousands(o.tally.came())),
+        ("  200, a session", |o| thousands(o.tally.answered(200))),
+        ("  429, the client has enough", |o| thousands(o.tally.answered(429))),
+        ("  503, the server is full", |o| thousands(o.tally.answered(503))),
+        ("  500", |o| thousands(o.tally.answered(500))),
+        ("  other answers", |o| thousands(o.tally.answered_otherwise(&[200, 429, 503, 500]))),
+        ("  refusals without Retry-After", |o| thousands(o.tally.without_retry_after)),
+        (&format!("surely open at once (limit {limit})"), |o| o.peak().to_string()),
+        (&format!("  of one client (limit {per_subject})"), |o| o.largest_subject().to_string()),
+        ("  of the hostile one", |o| o.hostile.to_string()),
+        ("handlers alive at once", |o| o.peak_alive().to_string()),
+        ("  when the flood was long over", |o| o.after_calm.to_string()),
+        ("  at rest, and after the shutdown", |o| {
+            format!("{}, {}", o.at_rest.alive, o.at_end.alive)
+        }),
+        ("in_use at most, at rest, at the end", |o| match o.gated {
+            true => format!("{}, {}, {}", o.peak_in_use(), o.at_rest.in_use, o.at_end.in_use),
+            false => "-".to_owned(),
+        }),
+        ("calls with a result", |o| thousands(o.tally.results)),
+        ("  without one", |o| thousands(o.tally.failed)),
+        ("sessions ended while they were used", |o| thousands(o.tally.lost_in_use)),
+        ("sessions ended that were idle", |o| thousands(o.tally.expired)),
+        ("patient client: sessions, refusals", |o| {
+            format!("{}, {}", o.tally.patient.0, o.tally.patient.1)
+        }),
+        (&slow, |o| slow_call(o.slow_call)),
     ];
     rows.into_iter().map(|(label, figure)| (label.to_owned(), figure)).collect()
 }
 
-/// A sentence per way: what the audit found, or that it found nothing.
-pub fn findings(outcome: &Outcome, limits: Limits) -> String {
-    let Limits { global, per_subject } = limits;
-    let mut found = Vec::new();
-    if outcome.peak_open > global as usize {
-        found.push(format!("let {} in at once over a limit of {global}", outcome.peak_open));
+/// What the server did with those it had no room for.
+pub fn refusals(outcome: &Outcome) -> String {
+    let tally = &outcome.tally;
+    let kinds = tally.openings.iter().filter(|&(&status, _)| status != 200);
+    let mut kinds: Vec<_> =
+        kinds.map(|(status, &times)| format!("{} x {status}", thousands(times))).collect();
+    if kinds.is_empty() {
+        kinds.push("refuses nobody".to_owned());
+    } else if tally.without_retry_after == 0 {
+        kinds.push("all with Retry-After".to_owned());
+    } else {
+        kinds.push(format!("{} without Retry-After", thousands(tally.without_retry_after)));
     }
-    if outcome.largest_subject > per_subject as usize {
-        let largest = outcome.largest_subject;
-        found.push(format!("let {largest} of one subject in over its limit of {per_subject}"));
+    if tally.lost_in_use > 0 {
+        kinds.push(format!("{} sessions cut off in use", thousands(tally.lost_in_use)));
     }
-    let (_admitted, at_subject_limit, at_capacity) = outcome.served;
-    for (cause, refusals, free) in [
-        (Cause::SubjectAtLimit, at_subject_limit, "its subject had a slot free"),
-        (Cause::AtCapacity, at_capacity, "the server had one free"),
-    ] {
-        let spurious = outcome.verdict.spurious_by(cause);
-        if spurious > 0 {
-            let count = thousands(spurious as u64);
-            let share = 100.0 * spurious as f64 / refusals.max(1) as f64;
-            found.push(format!(
-                "refused a client {count} times while {free} all along ({share:.2} %)"
-            ));
-        }
+    kinds.join(", ")
+}
+
+/// What became of the slow call.
+pub fn slow_call(slow_call: SlowCall) -> String {
+    match slow_call {
+        SlowCall::NotMade => "not made".to_owned(),
+        SlowCall::Refused(status) => format!("no session: {status}"),
+        SlowCall::Answered(after) => format!("answered after {}", time(after)),
+        SlowCall::CutOff(after) => format!("cut off after {}", time(after)),
     }
-    let refused = outcome.tenants.refused_for_hostile as u64;
-    if refused > 0 {
-        let count = thousands(refused);
-        found.push(format!("refused the well-behaved tenant {count} times for the hostile one"));
-    }
-    if outcome.at_rest.open > 0 || outcome.at_rest.in_use > 0 {
-        found.push("did not come back to zero".to_owned());
-    }
-    if outcome.subjects_at_rest > 0 {
-        found.push(format!("never forgot {} subjects that had left", outcome.subjects_at_rest));
-    }
-    if let Some(error) = &outcome.tally.first_error {
-        found.push(format!("gave wrong answers, the first: {error}"));
-    }
-    match found.is_empty() {
-        true => format!("{}: no defect in this run", outcome.name),
-        false => format!("{}: {}", outcome.name, found.join("; ")),
-    }
+}
+
+/// A duration in seconds, to the tenth.
+pub fn time(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
 }
 
 /// `1234567` as `1,234,567`.
@@ -111,7 +104,7 @@ pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

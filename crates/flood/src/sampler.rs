@@ -1,60 +1,100 @@
-//! Looks at a way from outside while it is flooded.
+//! Looks at a server from inside the process while it is flooded.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::anyhow;
+use headcount_rmcp::SessionGate;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use crate::audit::Stamp;
+use crate::alive::Alive;
+use crate::flood::Left;
+use crate::proof::Stamp;
 
-const PERIOD: Duration = Duration::from_millis(1);
+const PERIOD: Duration = Duration::from_millis(2);
 
 /// One look.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
     /// When it was taken.
     pub at: Stamp,
-    /// What the way said is in use.
+    /// Handlers that were alive.
+    pub alive: usize,
+    /// Slots that the gate said were taken.
     pub in_use: usize,
-    /// Sessions that were really open.
-    pub open: usize,
 }
 
-/// A thread of its own, so that a busy server cannot put its looks off.
+/// What is looked at.
+#[derive(Clone)]
+pub struct Look {
+    /// The handlers.
+    pub alive: Alive,
+    /// The gate, where there is one.
+    pub gate: Option<SessionGate>,
+    /// When the run began.
+    pub began: Instant,
+}
+
+impl Look {
+    /// The time, as a stamp.
+    pub fn now(&self) -> Stamp {
+        self.began.elapsed().as_nanos() as Stamp
+    }
+
+    /// What there is now.
+    pub fn sample(&self) -> Sample {
+        let Left { alive, in_use, .. } = self.left();
+        Sample { at: self.now(), alive, in_use }
+    }
+
+    /// Waits until nothing is left, for so long at most, and tells what is.
+    pub async fn at_rest(&self, longest: Duration) -> Left {
+        let end = Instant::now() + longest;
+        while self.left() != Left::default() && Instant::now() < end {
+            sleep(PERIOD).await;
+        }
+        self.left()
+    }
+
+    fn left(&self) -> Left {
+        Left {
+            alive: self.alive.now(),
+            in_use: self.gate.as_ref().map_or(0, |gate| gate.in_use() as usize),
+            subjects: self.gate.as_ref().map_or(0, |gate| gate.subjects()),
+        }
+    }
+}
+
+/// Looks again and again.
 pub struct Sampler {
-    stop: Sender<()>,
-    thread: JoinHandle<Vec<Sample>>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Vec<Sample>>,
 }
 
 impl Sampler {
-    /// Looks every millisecond, and tells `seen` about each look.
-    pub fn start(
-        look: impl Fn() -> Sample + Send + 'static,
-        seen: impl Fn(&Sample) + Send + 'static,
-    ) -> Self {
-        let (stop, stopped) = channel();
-        let thread = thread::spawn(move || sample_until(&stopped, look, seen));
-        Self { stop, thread }
+    /// Tells `seen` about each look.
+    pub fn start(look: Look, seen: impl Fn(&Sample) + Send + 'static) -> Self {
+        let (stop, mut stopped) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let mut samples = Vec::new();
+            let mut ticks = interval(PERIOD);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            loop {
+                tokio::select! {
+                    _ = ticks.tick() => {}
+                    _ = &mut stopped => return samples,
+                }
+                let sample = look.sample();
+                seen(&sample);
+                samples.push(sample);
+            }
+        });
+        Self { stop, task }
     }
 
-    /// Ends the thread and returns what it saw.
-    pub fn stop(self) -> anyhow::Result<Vec<Sample>> {
+    /// Ends it and returns what it saw.
+    pub async fn stop(self) -> anyhow::Result<Vec<Sample>> {
         drop(self.stop);
-        self.thread.join().map_err(|_panic| anyhow!("the sampler panicked"))
+        Ok(self.task.await?)
     }
-}
-
-fn sample_until(
-    stopped: &Receiver<()>,
-    look: impl Fn() -> Sample,
-    seen: impl Fn(&Sample),
-) -> Vec<Sample> {
-    let mut samples = Vec::new();
-    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(PERIOD) {
-        let sample = look();
-        seen(&sample);
-        samples.push(sample);
-    }
-    samples
 }

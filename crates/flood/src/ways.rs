@@ -1,132 +1,123 @@
-//! The ways of counting that the flood compares, one file each, behind one
-//! trait, so that server, clients and audit are the same for all.
+//! The servers that are flooded: the same MCP server, with three managers of
+//! its sessions.
 
-mod add_then_undo;
-mod check_then_add;
-mod exact;
-mod slot;
-
-use std::future::pending;
-use std::pin::Pin;
 use std::time::Duration;
 
-use axum::response::Response;
+use axum::Router;
 use clap::ValueEnum;
+use headcount::{CapacityPolicy, Gate, Limit};
+use headcount_rmcp::{GuardedSessions, McpLayer, SessionGate, Subjects};
+use hyper::header::HeaderName;
+use mcp_session::BoundedSessionManager;
 
-pub use add_then_undo::AddThenUndo;
-pub use check_then_add::CheckThenAdd;
-pub use exact::Exact;
+use crate::alive::Alive;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 
-/// How many sessions may be open at once.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// In all, those of anonymous clients included.
-    pub global: u32,
-    /// Of each subject.
-    pub per_subject: u32,
-}
+use crate::mcp;
 
-/// What the gate does when somebody comes and it is full.
+/// The header that names the client.
+pub const SUBJECT: HeaderName = HeaderName::from_static("x-client");
+
+/// How long a session is safe from [`Policy::EvictIdle`] after its last call.
+const FLOOR: Duration = Duration::from_millis(10);
+
+/// What headcount does with who comes when it is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Policy {
     /// The newcomer is refused
     Reject,
-    /// The session that is quiet longest makes room, if it is so for 10 ms
+    /// The session that is idle longest makes room, if it is so for 10 ms
     EvictIdle,
-    /// The oldest session that is quiet makes room
+    /// The oldest session that is idle makes room
     EvictOldest,
 }
 
-/// What a way is to keep to. The hand-written ways know the limits alone.
+/// What the servers are to keep to, as far as they can: rmcp alone has no limit,
+/// and mcp-session none for each subject.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// How many may be open.
-    pub limits: Limits,
-    /// What happens at the limit of all.
-    pub policy: Policy,
-    /// How long a session may be quiet.
+    /// Sessions in all.
+    pub limit: u32,
+    /// Sessions of each subject.
+    pub per_subject: u32,
+    /// How long a session may be idle.
     pub idle_timeout: Duration,
+    /// What headcount does when it is full.
+    pub policy: Policy,
 }
 
-/// How a session came to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum End {
-    /// Its client was done, or hung up.
-    #[default]
-    Left,
-    /// The way ended it because it was quiet for too long.
-    Idle,
-    /// The way ended it and gave its slot to another.
-    Evicted,
-}
-
-/// What a session holds. What a way does not do that is hand-written stands
-/// here as the default: it ends no session and does not know who is quiet.
-pub trait Permit: Send + 'static {
-    /// Nothing is in flight any more; the client is still connected.
-    fn go_quiet(&mut self) {}
-
-    /// Completes when the way has ended the session, whose owner is to be
-    /// dropped then.
-    fn ended(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(pending())
-    }
-
-    /// How the way has ended the session by now; `Left` if it has not.
-    fn end(&self) -> End {
-        End::Left
-    }
-}
-
-/// Why a client is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// Its subject has as many sessions as it may.
-    SubjectAtLimit,
-    /// The server has as many as it may.
-    AtCapacity,
-}
-
-/// A refusal with its answer.
-#[derive(Debug)]
-pub struct Refused {
-    /// Why.
-    pub cause: Cause,
-    /// What the client is told.
-    pub answer: Response,
-}
-
-/// A way of deciding who comes in, and of counting who is inside.
-pub trait Way: Send + Sync + 'static {
+/// A server to flood.
+pub struct Way {
     /// How the table and the chart call it.
-    const NAME: &'static str;
+    pub name: &'static str,
+    /// Serves `/mcp`.
+    pub router: Router,
+    /// The handlers of its sessions.
+    pub alive: Alive,
+    /// Ends the sessions that are left.
+    pub end_sessions: Box<dyn FnOnce() + Send>,
+    /// The gate, where there is one.
+    pub gate: Option<SessionGate>,
+}
 
-    /// Owned by the session; its drop gives the slots back.
-    type Permit: Permit;
+/// What makes a server, on the runtime that is to serve it.
+pub type Make = fn(Rules) -> anyhow::Result<Way>;
 
-    /// Counters with nobody inside. Called on the server's runtime.
-    fn under(rules: Rules) -> anyhow::Result<Self>
-    where
-        Self: Sized;
+/// What the chart and the table show, in this order.
+pub const ALL: [Make; 3] = [mcp_session, rmcp_alone, with_headcount];
 
-    /// Admits a client or refuses it: the server's handler, but for what is
-    /// the same in all of them. A client without a subject is exempt from the
-    /// subject's limit and counted globally. Each way awaits `setup`, which
-    /// creates the session, and calls `refuse`, which writes the answer to a
-    /// refused client, where code of its kind does.
-    fn open<S, R>(
-        &self,
-        subject: Option<&str>,
-        setup: S,
-        refuse: R,
-    ) -> impl Future<Output = Result<Self::Permit, Refused>> + Send
-    where
-        S: Future<Output = ()> + Send,
-        R: Fn(Cause) -> Refused + Send + Sync;
+/// rmcp with mcp-session, which evicts the oldest session at its cap.
+pub fn mcp_session(rules: Rules) -> anyhow::Result<Way> {
+    let alive = Alive::default();
+    let mut config = mcp_session::SessionConfig::default();
+    config.keep_alive = Some(rules.idle_timeout);
+    let manager = BoundedSessionManager::new(config, rules.limit as usize);
+    let (service, end_sessions) = mcp::v1::service(manager, &alive);
+    Ok(Way {
+        name: "mcp-session 0.2",
+        router: Router::new().nest_service("/mcp", service),
+        alive,
+        end_sessions: Box::new(end_sessions),
+        gate: None,
+    })
+}
 
-    /// What the counter itself says is in use.
-    fn in_use(&self) -> usize;
+/// rmcp with its own manager.
+pub fn rmcp_alone(rules: Rules) -> anyhow::Result<Way> {
+    let alive = Alive::default();
+    let mut manager = LocalSessionManager::default();
+    manager.session_config.keep_alive = Some(rules.idle_timeout);
+    let (service, end_sessions) = mcp::v3::service(manager, &alive);
+    Ok(Way {
+        name: "rmcp 3.9 alone",
+        router: Router::new().nest_service("/mcp", service),
+        alive,
+        end_sessions: Box::new(end_sessions),
+        gate: None,
+    })
+}
 
-    /// How many subjects it has an entry for.
-    fn subjects(&self) -> usize;
+/// rmcp with its own manager behind the gate, which knows what is in flight;
+/// the layer brings the subject in and turns refusals into answers.
+pub fn with_headcount(rules: Rules) -> anyhow::Result<Way> {
+    let alive = Alive::default();
+    let gate: SessionGate = Gate::builder()
+        .limit(Limit::at_most(rules.limit))
+        .subject_limit(Limit::at_most(rules.per_subject))
+        .idle_timeout(rules.idle_timeout)
+        .at_capacity(match rules.policy {
+            Policy::Reject => CapacityPolicy::Reject,
+            Policy::EvictIdle => CapacityPolicy::EvictIdle { floor: FLOOR },
+            Policy::EvictOldest => CapacityPolicy::EvictOldest,
+        })
+        .build()?;
+    let (service, end_sessions) = mcp::v3::service(GuardedSessions::local(gate.clone()), &alive);
+    let layer = McpLayer::new().subjects(Subjects::header(SUBJECT));
+    Ok(Way {
+        name: "rmcp 3.9 with headcount",
+        router: Router::new().nest_service("/mcp", service).layer(layer),
+        alive,
+        end_sessions: Box::new(end_sessions),
+        gate: Some(gate),
+    })
 }
