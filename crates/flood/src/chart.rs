@@ -119,6 +119,8 @@ fn draw_all(
         .x_label_formatter(&|x| format!("{x:.0}"))
         .y_label_formatter(&|y| format!("{y:.0}"))
         .draw()?;
+    let limit = f64::from(rules.limit);
+    chart.draw_series(LineSeries::new([(0.0, limit), (seconds(last), limit)], LIMIT))?;
     if let Some(first) = outcomes.first() {
         let what = ["the flood is over", "the clients leave", "a slow call"];
         for (at, what) in first.marks.into_iter().zip(what) {
@@ -132,8 +134,6 @@ fn draw_all(
         let line = columns(outcome, last).map(|(at, column)| (seconds(at), column.alive));
         chart.draw_series(LineSeries::new(line, colour.stroke_width(2)))?;
     }
-    let limit = f64::from(rules.limit);
-    chart.draw_series(LineSeries::new([(0.0, limit), (seconds(last), limit)], LIMIT))?;
     Ok(())
 }
 
@@ -181,11 +181,11 @@ fn draw_near(
     let columns: Vec<_> = columns(outcome, last).collect();
     let peaks = columns.iter().map(|(at, column)| (seconds(*at), column.peak));
     chart.draw_series(AreaSeries::new(peaks, 0.0, SURELY))?;
-    let means = columns.iter().map(|(at, column)| (seconds(*at), column.alive));
-    chart.draw_series(LineSeries::new(means, colour))?;
     let limit = f64::from(rules.limit);
     let line = [(0.0, limit), (seconds(last), limit)];
-    chart.draw_series(LineSeries::new(line, LIMIT.stroke_width(2)))?;
+    chart.draw_series(LineSeries::new(line, LIMIT.stroke_width(3)))?;
+    let means = columns.iter().map(|(at, column)| (seconds(*at), column.alive));
+    chart.draw_series(LineSeries::new(means, colour))?;
     Ok(())
 }
 

@@ -103,7 +103,7 @@ async fn a_server_without_limits_is_found_out() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_cap_that_evicts_whoever_is_oldest_is_found_out() {
     let found = broken_by(mcp_session).await;
-    assert!(found.contains("were ended while they were used"), "{found}");
+    assert!(found.contains("were ended before their idle timeout"), "{found}");
     assert!(found.contains("outlasts the idle timeout: CutOff"), "{found}");
 }
 
@@ -151,7 +151,7 @@ async fn a_session_that_is_ended_too_early_is_found_out() {
         with_headcount(Rules { idle_timeout: Duration::from_millis(20), ..rules })
     });
     let found = found.await;
-    assert!(found.contains("sessions were ended while they were used"), "{found}");
+    assert!(found.contains("sessions were ended before their idle timeout"), "{found}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

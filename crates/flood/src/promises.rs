@@ -34,7 +34,7 @@ pub fn broken(outcome: &Outcome, rules: Rules) -> Vec<String> {
     // A policy that evicts may end a session between two calls.
     expect(
         lost == 0 || policy != Policy::Reject,
-        format!("{lost} sessions were ended while they were used"),
+        format!("{lost} sessions were ended before their idle timeout"),
     );
     expect(failed == 0, format!("{failed} calls had no result in a session that was there"));
     let answered = matches!(slow_call, SlowCall::Answered(_));
@@ -122,7 +122,7 @@ mod tests {
             (&|o| o.samples[0].in_use = 3, "in_use rose to 3"),
             (&|o| _ = o.tally.openings.insert(500, 7), "7 clients that came were answered 500"),
             (&|o| o.tally.without_retry_after = 1, "1 refusals did not say when"),
-            (&|o| o.tally.lost_in_use = 1, "1 sessions were ended while they were used"),
+            (&|o| o.tally.lost_in_use = 1, "1 sessions were ended before their idle timeout"),
             (&|o| o.tally.failed = 1, "1 calls had no result"),
             (&|o| o.slow_call = SlowCall::CutOff(Duration::ZERO), "that outlasts the idle timeout"),
             (&|o| o.at_rest = left, "after the clients had left: 1 handlers"),

@@ -55,8 +55,8 @@ fn rows(rules: Rules) -> Vec<(String, Figure)> {
         }),
         ("calls with a result", |o| thousands(o.tally.results)),
         ("  without one", |o| thousands(o.tally.failed)),
-        ("sessions ended while they were used", |o| thousands(o.tally.lost_in_use)),
-        ("sessions ended that were idle", |o| thousands(o.tally.expired)),
+        ("sessions ended before their idle timeout", |o| thousands(o.tally.lost_in_use)),
+        ("  ended that were idle", |o| thousands(o.tally.expired)),
         ("patient client: sessions, refusals", |o| {
             format!("{}, {}", o.tally.patient.0, o.tally.patient.1)
         }),
@@ -79,7 +79,7 @@ pub fn refusals(outcome: &Outcome) -> String {
         kinds.push(format!("{} without Retry-After", thousands(tally.without_retry_after)));
     }
     if tally.lost_in_use > 0 {
-        kinds.push(format!("{} sessions cut off in use", thousands(tally.lost_in_use)));
+        kinds.push(format!("{} sessions ended early", thousands(tally.lost_in_use)));
     }
     kinds.join(", ")
 }
