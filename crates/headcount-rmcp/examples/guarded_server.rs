@@ -189,9 +189,9 @@ async fn main() -> anyhow::Result<()> {
         axum::serve(listener, app).with_graceful_shutdown(stopped.cancelled_owned()).await
     });
     asked_to_stop().await?;
-    // Streams end, so that connections can.
-    stop.cancel();
-    sessions.shutdown().await;
+    // The gate first, so that each session ends for this reason; then streams,
+    // so that connections can.
+    tokio::join!(sessions.shutdown(), async { stop.cancel() });
     // A client that keeps its connection open does not keep this from ending.
     _ = tokio::time::timeout(Duration::from_secs(5), served).await;
     println!("{}", stats(&sessions));

@@ -1,9 +1,8 @@
 //! The names of mcp-session 0.2 mean what they meant there, and the cap holds.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::{Calls, Server, eventually_or as eventually};
+use crate::support::{Calls, Server, events, eventually};
 use futures::future::join_all;
 use headcount_rmcp::{
     BoundedSessionError, BoundedSessionManager, BoundedSessionManagerBuilder, CloseReason,
@@ -11,9 +10,6 @@ use headcount_rmcp::{
 };
 use reqwest::StatusCode;
 use rmcp::transport::streamable_http_server::SessionManager;
-use tracing::field::{Field, Visit};
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 fn keeps_alive(keep_alive: Duration) -> SessionConfig {
     let mut config = SessionConfig::default();
@@ -166,8 +162,8 @@ fn nothing_is_not_a_limit() {
     let creates = "max_creates must be at least 1; pass no rate limit instead of 0";
     let makes: [(&str, fn()); 4] = [
         (sessions, || drop(BoundedSessionManager::new(SessionConfig::default(), 0))),
-        (sessions, || drop(BoundedSessionManagerBuilder::new(0))),
-        (creates, || drop(BoundedSessionManagerBuilder::new(1).rate_limit(0, Duration::MAX))),
+        (sessions, || _ = BoundedSessionManagerBuilder::new(0)),
+        (creates, || _ = BoundedSessionManagerBuilder::new(1).rate_limit(0, Duration::MAX)),
         (creates, || {
             let manager = BoundedSessionManager::new(SessionConfig::default(), 1);
             drop(manager.with_rate_limit(0, Duration::MAX));
@@ -191,68 +187,19 @@ fn the_longest_and_the_shortest_are_fine() {
     }
 }
 
-/// The events of this thread.
-#[derive(Clone, Default)]
-struct Events(Arc<Mutex<Vec<String>>>);
-
-impl Events {
-    fn record() -> (Self, DefaultGuard) {
-        let events = Self::default();
-        let subscriber = tracing_subscriber::registry().with(events.clone());
-        (events, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn of(&self, message: &str) -> Vec<String> {
-        let events = self.0.lock().unwrap();
-        events.iter().filter(|event| event.starts_with(message)).cloned().collect()
-    }
-}
-
-impl<S: tracing::Subscriber> Layer<S> for Events {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        struct Text(String, String);
-        impl Visit for Text {
-            fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-                match field.name() {
-                    "message" => self.0 = format!("{value:?}"),
-                    name => self.1 += &format!(" {name}={value:?}"),
-                }
-            }
-        }
-        let mut text = Text(String::new(), String::new());
-        event.record(&mut text);
-        self.0.lock().unwrap().push(text.0 + &text.1);
-    }
-}
-
 #[tokio::test]
 async fn events_say_what_happened_once() {
-    let (events, _records) = Events::record();
     let manager = BoundedSessionManagerBuilder::new(1).build();
     let server: Server<BoundedSessionManager> = Server::serve(manager).await;
-    let (_evicted, closed) = (server.open(Some("alice")).await, server.open(None).await);
+    let (evicted, closed) = (server.open(Some("alice")).await, server.open(None).await);
     server.delete(&closed).await;
-    eventually(
-        "both ends are told of",
-        || events.of("session closed").len() == 2,
-        || {
-            format!(
-                "{:?}, {:?}",
-                events.0.lock().unwrap(),
-                server.sessions.sessions().gate().stats()
-            )
-        },
-    )
-    .await;
-    let created = events.of("session created");
-    assert_eq!(created.len(), 2);
-    assert!(created.iter().all(|event| event.contains("session_id=")));
-    for reason in ["Evicted", "Closed"] {
-        let told = events.of("session closed");
-        let told = told.iter().filter(|event| event.contains(&format!("reason={reason:?}")));
-        let told: Vec<_> = told.collect();
-        assert_eq!(told.len(), 1);
-        assert!(told[0].contains("session_id=") && told[0].contains("duration_secs="), "{told:?}");
+    for (id, reason) in [(&evicted, "Evicted"), (&closed, "Closed")] {
+        let told = |message: &str| events::of(message, id);
+        eventually("its end is told of", || !told("session closed").is_empty()).await;
+        let (created, closed) = (told("session created"), told("session closed"));
+        assert_eq!((created.len(), closed.len()), (1, 1), "{created:?} {closed:?}");
+        assert!(closed[0].contains(&format!("reason={reason:?}")), "{closed:?}");
+        assert!(closed[0].contains("duration_secs="), "{closed:?}");
+        assert!(!created[0].contains("alice") && !closed[0].contains("alice"));
     }
-    assert!(!events.0.lock().unwrap().iter().any(|event| event.contains("alice")));
 }

@@ -35,7 +35,7 @@ async fn a_real_client_comes_calls_and_leaves() {
         let answer = client.call_tool(CallToolRequestParams::new("echo")).await.expect("an answer");
         assert_eq!(answer.is_error, Some(false));
     }
-    let refused = connect(&server, "carol").await.err().expect("there is none").to_string();
+    let refused = connect(&server, "carol").await.expect_err("there is none").to_string();
     assert!(refused.contains("503"), "{refused}");
     server.ask(None).await.is_refused_for(StatusCode::SERVICE_UNAVAILABLE);
 

@@ -1,5 +1,7 @@
 //! A real rmcp server on loopback, and a plain HTTP client for it.
 
+pub mod events;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -150,6 +152,7 @@ impl<M: SessionManager> Server<M> {
         mut config: StreamableHttpServerConfig,
         layer: Option<McpLayer>,
     ) -> Self {
+        events::record();
         let (sessions, calls, stop) = (sessions.into(), Calls::new(), CancellationToken::new());
         config.cancellation_token = stop.clone();
         let handler = Handler { calls: calls.clone() };
@@ -291,21 +294,11 @@ pub fn initialize() -> Value {
 }
 
 /// Until it is so.
-pub async fn eventually(what: &str, is_so: impl FnMut() -> bool) {
-    eventually_or(what, is_so, String::new).await;
-}
-
-/// Until it is so; tells what is instead if it never is.
-pub async fn eventually_or(
-    what: &str,
-    mut is_so: impl FnMut() -> bool,
-    instead: impl Fn() -> String,
-) {
+pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let waits = async {
         while !is_so() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    let waited = tokio::time::timeout(LONG, waits).await;
-    waited.unwrap_or_else(|_| panic!("never: {what}; {}", instead()));
+    tokio::time::timeout(LONG, waits).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
