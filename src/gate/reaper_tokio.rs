@@ -47,6 +47,11 @@ impl TokioReaper {
         self.alarm.ring();
     }
 
+    /// Has the task come to its end with that of its runtime?
+    pub fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
     /// Stops the task and waits until it has stopped and its callback is
     /// dropped. A drop does not wait: a callback that is running on another
     /// thread goes on with what is due at that time.

@@ -26,7 +26,7 @@ use rmcp::transport::streamable_http_server::session::{
 
 use crate::error::GuardError;
 use crate::guard::{GuardedSessions, SessionGate};
-use crate::rules::{Begins, OpenStreams, ReleaseOn, Rules};
+use crate::rules::{Begins, OpenStreams, ReleaseOn, Rules, Target};
 use crate::transport::GuardedTransport;
 
 /// Why a [`BoundedSessionManager`] did not do what was asked for.
@@ -187,6 +187,7 @@ impl Settings {
         inner.session_config = config;
         let rules = Rules {
             begins: Begins::Established,
+            target: Target::McpSession,
             reason: |reason| CloseReason::from(reason).to_string(),
             ..Rules::default().release_on(ReleaseOn::Closed).open_streams(OpenStreams::Ignored)
         };

@@ -4,20 +4,22 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use futures_core::Stream;
-use headcount::{Clock, CloseReason, Gate, SystemClock, TokioReaper};
+use headcount::{Clock, CloseReason, Ended, Gate, SystemClock, TokioReaper};
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientNotification, JsonRpcMessage, RequestId, ServerJsonRpcMessage,
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, JsonRpcMessage, RequestId,
+    ServerJsonRpcMessage,
 };
 use rmcp::transport::streamable_http_server::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
 use rmcp::transport::streamable_http_server::session::{
     EventStore, RestoreOutcome, ServerSseMessage, SessionId,
 };
+use tokio::runtime::Handle;
 
 use crate::error::GuardError;
 use crate::live::{Live, lock};
 use crate::rules::{OpenStreams, ReleaseOn, Rules};
-use crate::shared::{Shared, decided};
+use crate::shared::{Shared, decided, decided_opening};
 use crate::stream::GuardedStream;
 use crate::tag::SessionTag;
 use crate::transport::GuardedTransport;
@@ -126,7 +128,7 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     /// Closes the gate for good and ends every session, and waits until all
     /// have left: then all counts are 0, and the task of this has stopped.
     ///
-    /// A handler that runs on has up to five seconds before rmcp drops it.
+    /// rmcp waits up to five seconds for handlers that run on, then cancels them.
     pub async fn shutdown(&self) {
         self.gate().close_all(CloseReason::Shutdown);
         let reaper = std::mem::replace(&mut *lock(&self.reaper), Reaper::Stopped);
@@ -144,7 +146,7 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     pub fn reap(&self) -> usize {
         let expired = self.gate().expired();
         for ended in &expired {
-            self.shared.ended(ended);
+            ended.tag.finish(ended.reason);
         }
         expired.len()
     }
@@ -152,13 +154,15 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     /// Starts the task that tells of ended sessions, if none was.
     fn drive(&self) {
         let mut reaper = lock(&self.reaper);
-        if let Reaper::NotYet = *reaper {
-            let shared = Arc::downgrade(&self.shared);
-            let tell = move |ended| {
-                if let Some(shared) = shared.upgrade() {
-                    shared.ended(&ended);
-                }
-            };
+        let starts = match &*reaper {
+            Reaper::NotYet => true,
+            // Its runtime has ended, and this one has not.
+            Reaper::Runs(reaper) => reaper.is_finished(),
+            Reaper::Stopped => false,
+        };
+        if starts {
+            self.shared.runs_on(Handle::current());
+            let tell = |ended: Ended<SessionTag>| ended.tag.finish(ended.reason);
             *reaper = Reaper::Runs(self.gate().reap_on_tokio(tell));
         }
     }
@@ -175,6 +179,7 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
 
     async fn create(&self) -> Result<(SessionId, GuardedTransport<M, C>), GuardError<M::Error>> {
         self.drive();
+        let _making = self.shared.making();
         let reservation = self.shared.reserve()?;
         let (id, transport) = self.inner().create_session().await.map_err(GuardError::Inner)?;
         let transport = Shared::guard(&self.shared, reservation, id.clone(), transport)?;
@@ -193,6 +198,7 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
                 Some(_) => RestoreOutcome::NotSupported,
             });
         }
+        let _making = self.shared.making();
         let reservation = self.shared.reserve()?;
         let restored = self.inner().restore_session(id.clone()).await.map_err(GuardError::Inner)?;
         Ok(match restored {
@@ -215,8 +221,11 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
             if self.shared.rules.release_on == ReleaseOn::Closed {
                 live.free();
             }
+            if live.transport_is_gone() {
+                self.shared.strike(&live);
+            }
         }
-        self.inner().close_session(id).await.map_err(GuardError::Inner)
+        self.shared.close(id).await.map_err(GuardError::Inner)
     }
 
     async fn stream(
@@ -227,6 +236,10 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     {
         let live = self.live(id)?;
         let activity = live.enter()?;
+        if asks_for_work(&message) {
+            // rmcp serves clients too that do not say that they are initialized.
+            live.initialized().map_err(|closed| GuardError::Ended(closed.reason))?;
+        }
         let handing = Handing::of(&live, &message);
         let stream = self.inner().create_stream(id, message).await;
         let stream = stream.map_err(|error| Self::failed(&live, error))?;
@@ -265,7 +278,7 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
         let accepted = self.inner().accept_message(id, message).await;
         accepted.map_err(|error| Self::failed(&live, error))?;
         if initialized {
-            live.handle.establish().map_err(|closed| GuardError::Ended(closed.reason))?;
+            live.initialized().map_err(|closed| GuardError::Ended(closed.reason))?;
         }
         Ok(())
     }
@@ -301,6 +314,17 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     }
 }
 
+/// A request of a client that has the handshake behind it.
+fn asks_for_work(message: &ClientJsonRpcMessage) -> bool {
+    match message {
+        JsonRpcMessage::Request(request) => !matches!(
+            request.request,
+            ClientRequest::InitializeRequest(_) | ClientRequest::PingRequest(_)
+        ),
+        _ => false,
+    }
+}
+
 /// A request on its way to the session: in flight from here on, unless it does
 /// not get there.
 struct Handing<'a, C: Clock> {
@@ -314,7 +338,7 @@ impl<'a, C: Clock> Handing<'a, C> {
             JsonRpcMessage::Request(request) => Some(request.id.clone()),
             _ => None,
         };
-        Self { live, id: id.filter(|id| live.received(id)) }
+        Self { live, id: id.filter(|id| live.handing(id)) }
     }
 
     fn done(mut self) {
@@ -325,7 +349,7 @@ impl<'a, C: Clock> Handing<'a, C> {
 impl<C: Clock> Drop for Handing<'_, C> {
     fn drop(&mut self) {
         if let Some(id) = &self.id {
-            self.live.settled(id);
+            self.live.not_handed(id);
         }
     }
 }
@@ -343,7 +367,7 @@ impl<M: SessionManager, C: Clock + 'static> SessionManager for GuardedSessions<M
         id: &SessionId,
         message: ClientJsonRpcMessage,
     ) -> Result<ServerJsonRpcMessage, Self::Error> {
-        self.initialize(id, message).await.map_err(decided)
+        self.initialize(id, message).await.map_err(decided_opening)
     }
 
     async fn has_session(&self, id: &SessionId) -> Result<bool, Self::Error> {

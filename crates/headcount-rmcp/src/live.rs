@@ -9,6 +9,10 @@
 //! a cancellation or the end takes the id out, whichever comes first, and what
 //! is not there is not taken out twice.
 //!
+//! *Handed over or received*: a request is in flight from before it is handed to
+//! the inner manager. If it is given up before that is done, it counts on if the
+//! transport has received it all the same.
+//!
 //! *Who is told of the end*: whoever ends it may try (`tell`), one gets to.
 //!
 //! *Who owns the slots*: the transport, by the one strong `Owner`. Here is a
@@ -21,9 +25,10 @@ use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-use headcount::{Activity, Clock, CloseReason, EnterError, Session, SessionHandle};
+use headcount::{Activity, Clock, CloseReason, Closed, EnterError, Session, SessionHandle};
 use rmcp::model::RequestId;
 use rmcp::transport::streamable_http_server::session::SessionId;
+use tokio::sync::Notify;
 
 use crate::error::GuardError;
 use crate::tag::SessionTag;
@@ -35,9 +40,19 @@ pub(crate) struct Live<C: Clock> {
     pub(crate) id: SessionId,
     pub(crate) handle: SessionHandle<SessionTag, C>,
     owner: Weak<Mutex<Option<Session<String, SessionTag, C>>>>,
-    requests: Mutex<HashMap<RequestId, Activity<SessionTag, C>>>,
+    requests: Mutex<HashMap<RequestId, Request<C>>>,
     born: Instant,
     told: AtomicBool,
+    /// Rings when the session has ended.
+    rings: Notify,
+    initialized: AtomicBool,
+    transport_gone: AtomicBool,
+}
+
+/// A request in flight.
+struct Request<C: Clock> {
+    _activity: Activity<SessionTag, C>,
+    received: bool,
 }
 
 impl<C: Clock> Live<C> {
@@ -51,6 +66,9 @@ impl<C: Clock> Live<C> {
             requests: Mutex::default(),
             born: Instant::now(),
             told: AtomicBool::new(false),
+            rings: Notify::new(),
+            initialized: AtomicBool::new(false),
+            transport_gone: AtomicBool::new(false),
         };
         (live, owner)
     }
@@ -63,22 +81,41 @@ impl<C: Clock> Live<C> {
         })
     }
 
-    /// A request is in flight until it is answered. `false` if one of this id
-    /// was before, or if the session has ended.
-    pub(crate) fn received(&self, id: &RequestId) -> bool {
+    /// A request is about to be handed over. `false` if one of this id is in
+    /// flight, or if the session has ended.
+    pub(crate) fn handing(&self, id: &RequestId) -> bool {
         let mut requests = self.requests();
         if requests.contains_key(id) {
             return false;
         }
-        let Ok(activity) = self.handle.enter() else { return false };
-        requests.insert(id.clone(), activity).is_none()
+        let Ok(_activity) = self.handle.enter() else { return false };
+        requests.insert(id.clone(), Request { _activity, received: false });
+        true
     }
 
-    /// The request is in flight no longer: answered, cancelled, or never
-    /// handed over.
+    /// It was given up on the way.
+    pub(crate) fn not_handed(&self, id: &RequestId) {
+        let mut requests = self.requests();
+        let request = match requests.get(id) {
+            Some(Request { received: false, .. }) => requests.remove(id),
+            _ => None,
+        };
+        drop(requests);
+        drop(request);
+    }
+
+    /// The request is in flight until it is answered.
+    pub(crate) fn received(&self, id: &RequestId) {
+        _ = self.handing(id);
+        if let Some(request) = self.requests().get_mut(id) {
+            request.received = true;
+        }
+    }
+
+    /// The request is in flight no longer: answered or cancelled.
     pub(crate) fn settled(&self, id: &RequestId) {
-        let activity = self.requests().remove(id);
-        drop(activity);
+        let request = self.requests().remove(id);
+        drop(request);
     }
 
     /// Nobody answers any more.
@@ -97,7 +134,37 @@ impl<C: Clock> Live<C> {
 
     /// How long the session has lived, for the one who tells of its end.
     pub(crate) fn tell(&self) -> Option<std::time::Duration> {
-        (!self.told.swap(true, Relaxed)).then(|| self.born.elapsed())
+        let first = !self.told.swap(true, Relaxed);
+        self.rings.notify_waiters();
+        first.then(|| self.born.elapsed())
+    }
+
+    /// Until the session has ended.
+    pub(crate) async fn over(&self) {
+        loop {
+            let rings = self.rings.notified();
+            if self.handle.reason().is_some() {
+                return;
+            }
+            rings.await;
+        }
+    }
+
+    /// The client is initialized, says so or does what such a one does.
+    pub(crate) fn initialized(&self) -> Result<(), Closed> {
+        // Mostly a load: each request says so.
+        if self.initialized.load(Relaxed) || self.initialized.swap(true, Relaxed) {
+            return Ok(());
+        }
+        self.handle.establish()
+    }
+
+    pub(crate) fn transport_is_gone(&self) -> bool {
+        self.transport_gone.load(Acquire)
+    }
+
+    pub(crate) fn lose_transport(&self) {
+        self.transport_gone.store(true, Release);
     }
 
     /// Ends the session, unless it has ended; tells which reason it ended for.
@@ -105,7 +172,7 @@ impl<C: Clock> Live<C> {
         self.handle.close(reason).err().map_or(reason, |closed| closed.reason)
     }
 
-    fn requests(&self) -> MutexGuard<'_, HashMap<RequestId, Activity<SessionTag, C>>> {
+    fn requests(&self) -> MutexGuard<'_, HashMap<RequestId, Request<C>>> {
         lock(&self.requests)
     }
 }
@@ -118,5 +185,73 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl<C: Clock> fmt::Debug for Live<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Live").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headcount::{Gate, ManualClock};
+
+    use super::*;
+
+    /// A session that is idle after 10 ticks.
+    fn live() -> (Gate<String, SessionTag, Arc<ManualClock>>, Live<Arc<ManualClock>>) {
+        let gate = Gate::builder()
+            .idle_timeout(std::time::Duration::from_millis(10))
+            .clock(Arc::new(ManualClock::new()))
+            .build()
+            .expect("it is right");
+        let session = gate.admit(None::<&str>, SessionTag::new(None)).expect("there is room");
+        let (live, owner) = Live::new("one".into(), session);
+        // For as long as the test runs.
+        std::mem::forget(owner);
+        (gate, live)
+    }
+
+    /// Does it end as idle?
+    fn is_idle(gate: &Gate<String, SessionTag, Arc<ManualClock>>) -> bool {
+        gate.clock().advance(100);
+        gate.expired().len() == 1
+    }
+
+    #[test]
+    fn a_request_that_was_given_up_on_the_way_is_not_in_flight() {
+        let (gate, live) = live();
+        assert!(live.handing(&RequestId::Number(1)));
+        assert!(!is_idle(&gate));
+        live.not_handed(&RequestId::Number(1));
+        assert!(is_idle(&gate));
+        assert!(!live.handing(&RequestId::Number(1)), "it has ended");
+    }
+
+    #[test]
+    fn a_request_that_was_received_is_in_flight_though_its_sender_gave_up() {
+        let (gate, live) = live();
+        assert!(live.handing(&RequestId::Number(1)));
+        live.received(&RequestId::Number(1));
+        live.not_handed(&RequestId::Number(1));
+        assert!(!is_idle(&gate));
+        live.settled(&RequestId::Number(1));
+        live.settled(&RequestId::Number(1));
+        assert!(is_idle(&gate));
+    }
+
+    #[test]
+    fn two_requests_of_one_id_are_one() {
+        let (gate, live) = live();
+        live.received(&RequestId::Number(1));
+        assert!(!live.handing(&RequestId::Number(1)));
+        live.received(&RequestId::Number(1));
+        live.settled(&RequestId::Number(1));
+        assert!(is_idle(&gate));
+    }
+
+    #[test]
+    fn the_end_is_told_once() {
+        let (_gate, live) = live();
+        assert_eq!(live.end(CloseReason::Closed), CloseReason::Closed);
+        assert_eq!(live.end(CloseReason::Released), CloseReason::Closed);
+        assert!(live.tell().is_some());
+        assert!(live.tell().is_none());
     }
 }

@@ -17,9 +17,9 @@ pub enum Unidentified {
 /// When the slots of a session are free again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReleaseOn {
-    /// When rmcp has dropped its transport, so when nothing of it runs any
-    /// more. A handler that runs on after its session was closed has up to five
-    /// seconds for that.
+    /// When rmcp has dropped its transport. It waits for handlers that run on
+    /// after their session was closed, for up to five seconds; then it cancels
+    /// them.
     #[default]
     Drained,
     /// When it has ended. Handlers of ended sessions may then run beside as many
@@ -48,6 +48,14 @@ pub(crate) enum Begins {
     Established,
 }
 
+/// What events are recorded as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Target {
+    #[default]
+    Headcount,
+    McpSession,
+}
+
 /// What can be chosen about [`GuardedSessions`](crate::GuardedSessions) beside
 /// the settings of its gate.
 #[derive(Debug, Clone)]
@@ -58,6 +66,7 @@ pub struct Rules {
     pub(crate) open_streams: OpenStreams,
     pub(crate) begins: Begins,
     pub(crate) logs_subjects: bool,
+    pub(crate) target: Target,
     pub(crate) reason: fn(CloseReason) -> String,
 }
 
@@ -69,6 +78,7 @@ impl Default for Rules {
             open_streams: OpenStreams::default(),
             begins: Begins::default(),
             logs_subjects: false,
+            target: Target::default(),
             reason: |reason| reason.to_string(),
         }
     }

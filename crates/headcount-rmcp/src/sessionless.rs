@@ -4,7 +4,6 @@ use http::HeaderName;
 use http::request::Parts;
 
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// The first version of the protocol whose requests carry no session.
 const WITHOUT_SESSIONS: &[u8] = b"2026-07-28";
@@ -25,13 +24,13 @@ const WITHOUT_SESSIONS: &[u8] = b"2026-07-28";
 /// # }
 /// ```
 ///
-/// By the header `MCP-Protocol-Version`, whose values are dates; without it a
-/// request counts as one of a session.
+/// By the header `MCP-Protocol-Version`, whose values are dates. A client can say
+/// the same in the body alone, which a layer does not read: where clients may be
+/// hostile, bound every `POST`.
 pub fn carries_no_session(parts: &Parts) -> bool {
     let version = parts.headers.get(PROTOCOL_VERSION).map(|version| version.as_bytes());
     let is_date = |version: &&[u8]| version.len() == WITHOUT_SESSIONS.len();
-    !parts.headers.contains_key(SESSION_ID)
-        && version.filter(is_date).is_some_and(|version| version >= WITHOUT_SESSIONS)
+    version.filter(is_date).is_some_and(|version| version >= WITHOUT_SESSIONS)
 }
 
 #[cfg(test)]
@@ -39,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_requests_of_later_versions_and_without_a_session_are_meant() {
+    fn only_requests_of_later_versions_are_meant() {
         let request = |headers: &[(&str, &str)]| {
             let mut request = http::Request::post("/mcp");
             for (name, value) in headers {
@@ -53,6 +52,6 @@ mod tests {
         assert!(!request(&[(version, "of late")]));
         assert!(request(&[(version, "2026-07-28")]));
         assert!(request(&[(version, "2027-01-01")]));
-        assert!(!request(&[(version, "2026-07-28"), ("mcp-session-id", "1")]));
+        assert!(request(&[(version, "2026-07-28"), ("mcp-session-id", "ignored")]));
     }
 }

@@ -1,45 +1,86 @@
 //! Read after `visit.rs`. What a manager's sessions have in common.
 //!
 //! *Invariant*: the registry has an entry for each session whose transport
-//! lives, and holds no slot. It goes when the transport is gone and the inner
-//! manager has closed the session; until then the id cannot be restored, so
-//! two sessions never have one id.
+//! lives, and holds no slot. It goes when the transport is gone and rmcp has
+//! closed the session, or has not within a second: rmcp does not where its
+//! service has panicked, or where the transport was never served. Until then the
+//! id cannot be restored, so that who closes an old session never meets a new
+//! one.
 //!
 //! *The one decision*: `reserve`, in the gate, before the inner manager makes
 //! anything. Until `guard` the reservation undoes all of it, and between what
 //! the inner manager made and the transport that owns it nothing awaits.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::*};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use headcount::{Clock, CloseReason, Ended, Gate, Rejected, Reservation};
+use headcount::{Clock, CloseReason, Gate, Rejected, Reservation};
 use headcount_tower::Refusal;
 use rmcp::transport::streamable_http_server::SessionManager;
 use rmcp::transport::streamable_http_server::session::SessionId;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
 
 use crate::error::GuardError;
-use crate::live::Live;
-use crate::rules::{Begins, ReleaseOn, Rules, Unidentified};
+use crate::live::{Live, lock};
+use crate::rules::{Begins, ReleaseOn, Rules, Target, Unidentified};
 use crate::tag::SessionTag;
 use crate::transport::GuardedTransport;
 use crate::visit::{Verdict, Visit};
+
+/// An event, by the name that the rules say.
+macro_rules! info {
+    ($rules:expr, $($fields:tt)*) => {
+        match $rules.target {
+            Target::Headcount => tracing::info!($($fields)*),
+            Target::McpSession => tracing::info!(target: "mcp_session", $($fields)*),
+        }
+    };
+}
 
 pub(crate) struct Shared<M: SessionManager, C: Clock + 'static> {
     pub(crate) inner: M,
     pub(crate) gate: Gate<String, SessionTag, C>,
     pub(crate) rules: Rules,
     registry: scc::HashMap<SessionId, Arc<Live<C>>>,
-    /// Rings when a session has left the registry.
+    /// Sessions that are being made.
+    making: AtomicUsize,
+    /// Rings when a session has left the registry, or is made.
     left: Notify,
+    /// Where sessions are closed: a gate may be driven from anywhere.
+    runtime: Mutex<Option<Handle>>,
 }
+
+/// How long to wait for an inner manager that does not do as it is told: a
+/// session's worker waits, without end, for a client that has stopped to read.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 type Reserved<C> = Reservation<String, SessionTag, C>;
 
 impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
     pub(crate) fn new(inner: M, gate: Gate<String, SessionTag, C>, rules: Rules) -> Self {
-        Self { inner, gate, rules, registry: scc::HashMap::default(), left: Notify::new() }
+        Self {
+            inner,
+            gate,
+            rules,
+            registry: scc::HashMap::default(),
+            making: AtomicUsize::new(0),
+            left: Notify::new(),
+            runtime: Mutex::new(None),
+        }
+    }
+
+    /// From here on a session is being made, until this is dropped.
+    pub(crate) fn making(&self) -> Making<'_> {
+        self.making.fetch_add(1, AcqRel);
+        Making { making: &self.making, left: &self.left }
+    }
+
+    pub(crate) fn runs_on(&self, runtime: Handle) {
+        *lock(&self.runtime) = Some(runtime);
     }
 
     /// The decision.
@@ -65,7 +106,6 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
         transport: M::Transport,
     ) -> Result<GuardedTransport<M, C>, GuardError<M::Error>> {
         let tag = reservation.tag().clone();
-        tag.name(id.clone());
         let session = match reservation.commit() {
             Ok(session) => session,
             Err(rejected) => {
@@ -81,27 +121,26 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
         }
         let (live, owner) = Live::new(id, session);
         let live = Arc::new(live);
-        this.registry.upsert_sync(live.id.clone(), Arc::clone(&live));
+        let guarded = GuardedTransport::new(transport, Arc::clone(&live), owner, this);
         let subject = tag.subject().filter(|_| this.rules.logs_subjects);
-        tracing::info!(session_id = %live.id, subject, "session created");
-        // Whoever was told of its end before there was an entry found none.
+        info!(this.rules, session_id = %live.id, subject, "session created");
+        this.registry.upsert_sync(live.id.clone(), Arc::clone(&live));
+        let (shared, weak) = (Arc::downgrade(this), Arc::downgrade(&live));
+        tag.made(live.id.clone(), move |reason| {
+            if let (Some(shared), Some(live)) = (shared.upgrade(), weak.upgrade()) {
+                shared.finish(&live, reason);
+            }
+        });
+        // Whoever was told of its end before could do nothing.
         if let Some(reason) = live.handle.reason() {
             this.finish(&live, reason);
         }
-        Ok(GuardedTransport::new(transport, live, owner, this))
+        Ok(guarded)
     }
 
     /// The session, unless there is none.
     pub(crate) fn live(&self, id: &SessionId) -> Option<Arc<Live<C>>> {
         self.registry.read_sync(id, |_, live| Arc::clone(live))
-    }
-
-    /// A driver of the gate was told of an end.
-    pub(crate) fn ended(self: &Arc<Self>, ended: &Ended<SessionTag>) {
-        let live = ended.tag.id().and_then(|id| self.live(id));
-        if let Some(live) = live.filter(|live| live.handle.tag().is(&ended.tag)) {
-            self.finish(&live, ended.reason);
-        }
     }
 
     /// What is left to do for a session that has ended by itself.
@@ -116,42 +155,57 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
     /// Ends the inner session, and so its task, whose transport is dropped then.
     fn close_inner(self: &Arc<Self>, id: SessionId) {
         let this = Arc::clone(self);
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async move { this.close_inner_now(&id).await });
-        }
+        self.spawn(async move { this.close_inner_now(&id).await });
     }
 
     async fn close_inner_now(&self, id: &SessionId) {
-        if let Err(error) = self.inner.close_session(id).await {
+        if let Err(error) = self.close(id).await {
             tracing::warn!(session_id = %id, %error, "the inner session was not closed");
         }
     }
 
-    /// The transport is gone. rmcp closes the session then, but not where its
-    /// service has panicked, or where the transport was never served.
-    pub(crate) fn forget(this: &Arc<Self>, live: &Arc<Live<C>>) {
-        let (shared, live) = (Arc::clone(this), Arc::clone(live));
-        match Handle::try_current() {
-            Ok(runtime) => {
-                runtime.spawn(async move {
-                    shared.close_inner_now(&live.id).await;
-                    shared.strike(&live);
-                });
-            }
-            Err(_) => shared.strike(&live),
+    /// Closes the inner session. One that does not hear it is left to the end of
+    /// its transport.
+    pub(crate) async fn close(&self, id: &SessionId) -> Result<(), M::Error> {
+        timeout(PATIENCE, self.inner.close_session(id)).await.unwrap_or(Ok(()))
+    }
+
+    /// Where sessions are made; a future that cannot run any more is dropped.
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        let runtime = lock(&self.runtime).clone().or_else(|| Handle::try_current().ok());
+        if let Some(runtime) = runtime {
+            runtime.spawn(future);
         }
     }
 
-    fn strike(&self, live: &Arc<Live<C>>) {
+    /// The transport is gone; the entry follows.
+    pub(crate) fn forget(this: &Arc<Self>, live: &Arc<Live<C>>) {
+        live.lose_transport();
+        let strikes = Strikes { shared: Arc::clone(this), live: Arc::clone(live) };
+        this.spawn(async move {
+            strikes.shared.close_inner_now(&strikes.live.id).await;
+            if strikes.shared.has(&strikes.live) {
+                sleep(PATIENCE).await;
+            }
+        });
+    }
+
+    /// Takes the entry out, if it is there.
+    pub(crate) fn strike(&self, live: &Arc<Live<C>>) {
         _ = self.registry.remove_if_sync(&live.id, |entry| Arc::ptr_eq(entry, live));
         self.left.notify_waiters();
     }
 
-    /// Until the last session has left.
+    fn has(&self, live: &Arc<Live<C>>) -> bool {
+        self.live(&live.id).is_some_and(|entry| Arc::ptr_eq(&entry, live))
+    }
+
+    /// Until the last session has left, and none is being made.
     pub(crate) async fn emptied(&self) {
         loop {
             let left = self.left.notified();
-            if self.registry.is_empty() {
+            // In this order: who makes a session puts it in before it is done.
+            if self.making.load(Acquire) == 0 && self.registry.is_empty() {
                 return;
             }
             left.await;
@@ -163,14 +217,42 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
             let subject = live.handle.tag().subject().filter(|_| self.rules.logs_subjects);
             let reason = (self.rules.reason)(reason);
             let duration_secs = lived.as_secs_f64();
-            tracing::info!(session_id = %live.id, subject, duration_secs, reason, "session closed");
+            info!(
+                self.rules,
+                session_id = %live.id, subject, duration_secs, %reason, "session closed"
+            );
         }
     }
 
     fn tell_refused(&self, rejected: Rejected, subject: Option<&str>) {
         let subject = subject.filter(|_| self.rules.logs_subjects);
         let cause = rejected.cause();
-        tracing::info!(%cause, subject, "session refused");
+        info!(self.rules, %cause, subject, "session refused");
+    }
+}
+
+/// A session that is being made.
+pub(crate) struct Making<'a> {
+    making: &'a AtomicUsize,
+    left: &'a Notify,
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        self.making.fetch_sub(1, AcqRel);
+        self.left.notify_waiters();
+    }
+}
+
+/// Takes the entry out when it is dropped: done, or not to be done any more.
+struct Strikes<M: SessionManager, C: Clock + 'static> {
+    shared: Arc<Shared<M, C>>,
+    live: Arc<Live<C>>,
+}
+
+impl<M: SessionManager, C: Clock + 'static> Drop for Strikes<M, C> {
+    fn drop(&mut self) {
+        self.shared.strike(&self.live);
     }
 }
 
@@ -179,13 +261,23 @@ pub(crate) fn decided<E>(error: GuardError<E>) -> GuardError<E> {
     let verdict = match &error {
         GuardError::Refused(rejected) => Some(Verdict::Refused((*rejected).into())),
         GuardError::BadSubject(bad) => Some(Verdict::Refused(Refusal::from(*bad))),
+        GuardError::TooManyInFlight => Some(Verdict::Refused(Refusal::Ended)),
         GuardError::Ended(_) | GuardError::Unknown => Some(Verdict::Gone),
-        GuardError::Unidentified | GuardError::TooManyInFlight | GuardError::Inner(_) => None,
+        GuardError::Unidentified | GuardError::Inner(_) => None,
     };
     if let (Some(visit), Some(verdict)) = (Visit::current(), verdict) {
         visit.decide(verdict);
     }
     error
+}
+
+/// The same of a session that is being opened: who has not had it yet is not
+/// told that it is gone.
+pub(crate) fn decided_opening<E>(error: GuardError<E>) -> GuardError<E> {
+    if let (GuardError::Ended(_) | GuardError::Unknown, Some(visit)) = (&error, Visit::current()) {
+        visit.decide(Verdict::Refused(Refusal::Ended));
+    }
+    decided(error)
 }
 
 impl<M: SessionManager, C: Clock + 'static> fmt::Debug for Shared<M, C> {

@@ -1,46 +1,62 @@
-//! Read after `live.rs`. What a gate knows a session of rmcp by.
+//! Read after `rules.rs`. What a gate knows a session of rmcp by.
+//!
+//! A gate tells one driver of each end, and two managers may share a gate: so
+//! the tag itself knows the manager that has to do with the session.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use headcount::CloseReason;
 use rmcp::transport::streamable_http_server::session::SessionId;
 
 /// What the gate knows a session by: its id, as soon as it has one, and whose
 /// it is.
 ///
-/// Comes from a [`Gate`](headcount::Gate) that guards sessions, in an
-/// [`Ended`](headcount::Ended); clones are the same tag.
+/// Comes from a [`Gate`](headcount::Gate) that guards sessions; clones are the
+/// same tag. Managers drive their gate: nobody else should
+/// [`advance`](headcount::Gate::advance) it, since who is told of an end is to
+/// do something about it.
 #[derive(Clone)]
 pub struct SessionTag(Arc<Tag>);
 
 struct Tag {
-    /// Empty while the session is being made.
-    id: OnceLock<SessionId>,
     subject: Option<String>,
+    /// Empty while the session is being made.
+    made: OnceLock<Made>,
+}
+
+struct Made {
+    id: SessionId,
+    finish: Box<dyn Fn(CloseReason) + Send + Sync>,
 }
 
 impl SessionTag {
     pub(crate) fn new(subject: Option<String>) -> Self {
-        Self(Arc::new(Tag { id: OnceLock::new(), subject }))
+        Self(Arc::new(Tag { subject, made: OnceLock::new() }))
     }
 
-    pub(crate) fn name(&self, id: SessionId) {
-        let first = self.0.id.set(id);
-        debug_assert!(first.is_ok(), "a session is named once");
+    /// The session is there; `finish` is called when the gate has ended it.
+    pub(crate) fn made(&self, id: SessionId, finish: impl Fn(CloseReason) + Send + Sync + 'static) {
+        let first = self.0.made.set(Made { id, finish: Box::new(finish) });
+        debug_assert!(first.is_ok(), "a session is made once");
+    }
+
+    /// The gate has ended the session. Nothing if it is being made: who makes it
+    /// sees to that.
+    pub(crate) fn finish(&self, reason: CloseReason) {
+        if let Some(made) = self.0.made.get() {
+            (made.finish)(reason);
+        }
     }
 
     /// The session's id; `None` while it is being made.
     pub fn id(&self) -> Option<&SessionId> {
-        self.0.id.get()
+        self.0.made.get().map(|made| &made.id)
     }
 
     /// Whose session it is; `None` of an anonymous one.
     pub fn subject(&self) -> Option<&str> {
         self.0.subject.as_deref()
-    }
-
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 

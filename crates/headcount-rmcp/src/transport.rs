@@ -18,9 +18,11 @@ use rmcp::model::{ClientNotification, JsonRpcMessage, RequestId};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use rmcp::transport::streamable_http_server::SessionManager;
+use tokio::time::timeout;
 
 use crate::live::{Live, Owner};
-use crate::shared::Shared;
+use crate::rules::ReleaseOn;
+use crate::shared::{PATIENCE, Shared};
 
 /// A transport of the inner manager, and the slots of its session: they are
 /// free when this is dropped, after what it wraps.
@@ -66,6 +68,8 @@ impl<M: SessionManager, C: Clock + 'static> Transport<RoleServer> for GuardedTra
             _ => None,
         };
         let live = Arc::clone(&self.leave.live);
+        // The server has something to say to the client: that is activity.
+        _ = live.handle.touch();
         let settles = answered.map(|id| Settles { live, id });
         let sending = self.inner.send(item);
         async move {
@@ -76,10 +80,16 @@ impl<M: SessionManager, C: Clock + 'static> Transport<RoleServer> for GuardedTra
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        let received = self.inner.receive().await;
         let live = &self.leave.live;
+        // What has come is served. The rest of an ended session is not waited
+        // for: its worker may be waiting for a client that has stopped to read.
+        let received = tokio::select! {
+            biased;
+            received = self.inner.receive() => received,
+            () = live.over() => None,
+        };
         match &received {
-            Some(JsonRpcMessage::Request(request)) => _ = live.received(&request.id),
+            Some(JsonRpcMessage::Request(request)) => live.received(&request.id),
             Some(JsonRpcMessage::Notification(notification)) => {
                 if let ClientNotification::CancelledNotification(cancelled) =
                     &notification.notification
@@ -94,9 +104,9 @@ impl<M: SessionManager, C: Clock + 'static> Transport<RoleServer> for GuardedTra
         received
     }
 
-    fn close(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+    async fn close(&mut self) -> Result<(), Self::Error> {
         self.leave.no_more_answers();
-        self.inner.close()
+        timeout(PATIENCE, self.inner.close()).await.unwrap_or(Ok(()))
     }
 }
 
@@ -112,6 +122,9 @@ impl<M: SessionManager, C: Clock + 'static> Leave<M, C> {
         let reason = self.live.end(CloseReason::Released);
         self.live.settled_all();
         self.shared.tell(&self.live, reason);
+        if self.shared.rules.release_on == ReleaseOn::Closed {
+            self.live.free();
+        }
     }
 }
 

@@ -198,7 +198,7 @@ async fn events_say_what_happened_once() {
         eventually("its end is told of", || !told("session closed").is_empty()).await;
         let (created, closed) = (told("session created"), told("session closed"));
         assert_eq!((created.len(), closed.len()), (1, 1), "{created:?} {closed:?}");
-        assert!(closed[0].contains(&format!("reason={reason:?}")), "{closed:?}");
+        assert!(closed[0].contains(&format!("reason={reason}")), "{closed:?}");
         assert!(closed[0].contains("duration_secs="), "{closed:?}");
         assert!(!created[0].contains("alice") && !closed[0].contains("alice"));
     }

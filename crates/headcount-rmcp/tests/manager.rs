@@ -8,14 +8,16 @@ use crate::support::{Sessions, Time, at_most, eventually, gate};
 use futures::Stream;
 use headcount::{CapacityPolicy, Cause, CloseReason, Limit};
 use headcount_rmcp::{GuardError, GuardedSessions, Rules, Unidentified};
+use rmcp::RoleServer;
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
-use rmcp::transport::WorkerTransport;
+use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::streamable_http_server::session::local::{
     LocalSessionManager, LocalSessionManagerError, LocalSessionWorker,
 };
 use rmcp::transport::streamable_http_server::session::{
     RestoreOutcome, ServerSseMessage, SessionId, SessionManager,
 };
+use rmcp::transport::{Transport, WorkerTransport};
 use tokio::task::yield_now;
 
 /// rmcp's own, with awaits around what it does, which it can do badly.
@@ -120,6 +122,192 @@ impl Drop for Undo<'_> {
             sessions.remove(&self.1);
         }
     }
+}
+
+/// Of a session whose client has stopped to read: it hears nothing any more.
+#[derive(Default)]
+struct Deaf {
+    inner: LocalSessionManager,
+}
+
+struct DeafTransport(
+    #[allow(dead_code, reason = "it is kept")] WorkerTransport<LocalSessionWorker>,
+);
+
+impl Transport<RoleServer> for DeafTransport {
+    type Error = std::io::Error;
+
+    fn send(
+        &mut self,
+        _: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        std::future::pending()
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        std::future::pending().await
+    }
+
+    async fn close(&mut self) -> Result<(), Self::Error> {
+        std::future::pending().await
+    }
+}
+
+impl SessionManager for Deaf {
+    type Error = Inner;
+    type Transport = DeafTransport;
+
+    async fn create_session(&self) -> Result<(SessionId, DeafTransport), Inner> {
+        let (id, transport) = self.inner.create_session().await?;
+        Ok((id, DeafTransport(transport)))
+    }
+
+    async fn initialize_session(
+        &self,
+        _: &SessionId,
+        _: ClientJsonRpcMessage,
+    ) -> Result<ServerJsonRpcMessage, Inner> {
+        std::future::pending().await
+    }
+
+    async fn has_session(&self, id: &SessionId) -> Result<bool, Inner> {
+        self.inner.has_session(id).await
+    }
+
+    async fn close_session(&self, _: &SessionId) -> Result<(), Inner> {
+        std::future::pending().await
+    }
+
+    async fn create_stream(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Inner> {
+        self.inner.create_stream(id, message).await
+    }
+
+    async fn accept_message(&self, _: &SessionId, _: ClientJsonRpcMessage) -> Result<(), Inner> {
+        std::future::pending().await
+    }
+
+    async fn create_standalone_stream(
+        &self,
+        id: &SessionId,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Inner> {
+        self.inner.create_standalone_stream(id).await
+    }
+
+    async fn resume(
+        &self,
+        id: &SessionId,
+        last_event_id: String,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Inner> {
+        self.inner.resume(id, last_event_id).await
+    }
+}
+
+#[tokio::test]
+async fn who_hears_nothing_any_more_ends_all_the_same() {
+    let (_, gate) = at_most(2);
+    let sessions = GuardedSessions::new(Deaf::default(), gate);
+    let mut served = Vec::new();
+    for _ in 0..2 {
+        let (id, mut transport) = sessions.create_session().await.unwrap();
+        let serves = tokio::spawn(async move {
+            assert!(transport.receive().await.is_none(), "there is nothing to receive");
+            transport.close().await.expect("it is given up");
+        });
+        served.push((id, serves));
+    }
+    let (id, serves) = served.pop().unwrap();
+    sessions.close_session(&id).await.expect("it is given up");
+    serves.await.expect("it ends");
+    assert_eq!(sessions.gate().in_use(), 1);
+    // The other by its init timeout, then everything.
+    sessions.gate().clock().advance(10_001);
+    assert_eq!(sessions.reap(), 1);
+    served.pop().unwrap().1.await.expect("it ends");
+    tokio::time::timeout(crate::support::LONG, sessions.shutdown()).await.expect("all leave");
+    is_empty(&sessions).await;
+}
+
+#[tokio::test]
+async fn two_managers_may_share_a_gate() {
+    let (_, gate) = at_most(2);
+    let (one, other) = (Sessions::local(gate.clone()), Sessions::local(gate.clone()));
+    let (_, kept) = one.create_session().await.unwrap();
+    let (id, mut transport) = other.create_session().await.unwrap();
+    assert!(one.create_session().await.is_err(), "there is one cap");
+    let serves = tokio::spawn(async move { transport.receive().await.is_none() });
+    // One manager is told of the end of the other's session.
+    gate.clock().advance(10_001);
+    assert_eq!(one.reap(), 2);
+    assert!(serves.await.expect("it ends"));
+    assert!(!other.has_session(&id).await.unwrap());
+    drop(kept);
+    is_empty(&one).await;
+    for sessions in [one, other] {
+        tokio::time::timeout(crate::support::LONG, sessions.shutdown()).await.expect("all left");
+        assert!(sessions.inner().sessions.read().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_gate_may_be_driven_from_any_thread() {
+    let (_, gate) = at_most(1);
+    let sessions = Arc::new(Sessions::local(gate));
+    let (_, mut transport) = sessions.create_session().await.unwrap();
+    let serves = tokio::spawn(async move { transport.receive().await.is_none() });
+    sessions.gate().clock().advance(10_001);
+    let reaps = Arc::clone(&sessions);
+    let reaped = std::thread::spawn(move || reaps.reap()).join().expect("it does not panic");
+    assert_eq!(reaped, 1);
+    assert!(serves.await.expect("it ends"));
+    tokio::time::timeout(crate::support::LONG, sessions.shutdown()).await.expect("it has left");
+    assert!(sessions.inner().sessions.read().await.is_empty());
+}
+
+#[tokio::test]
+async fn shutdown_waits_for_sessions_that_are_being_made() {
+    let (_, gate) = at_most(1);
+    let sessions = GuardedSessions::new(Slow { before: 2, ..Slow::default() }, gate);
+    let mut creates = Box::pin(sessions.create_session());
+    assert!(futures::poll!(&mut creates).is_pending());
+    let mut shuts = Box::pin(sessions.shutdown());
+    for _ in 0..5 {
+        assert!(futures::poll!(&mut shuts).is_pending());
+        yield_now().await;
+    }
+    let error = creates.await.map(drop).unwrap_err();
+    assert!(matches!(error, GuardError::Refused(refused) if refused.cause() == Cause::ShutDown));
+    tokio::time::timeout(crate::support::LONG, shuts).await.expect("none is being made");
+    is_empty(&sessions).await;
+}
+
+#[test]
+fn timeouts_hold_on_the_next_runtime_too() {
+    let (_, gate) = at_most(1);
+    let sessions = Sessions::local(gate);
+    for _ in 0..2 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (_, mut transport) = sessions.create_session().await.unwrap();
+            let serves = tokio::spawn(async move { transport.receive().await.is_none() });
+            sessions.gate().clock().advance(10_001);
+            // Not by hand: by the task, which looks when a setting changes.
+            let timeout = std::time::Duration::from_secs(10);
+            sessions.gate().set_init_timeout(Some(timeout)).expect("it is what it was");
+            assert!(serves.await.expect("it ends"));
+        });
+        drop(runtime);
+        assert_eq!(sessions.gate().in_use(), 0);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        tokio::time::timeout(crate::support::LONG, sessions.shutdown())
+            .await
+            .expect("none is left");
+    });
 }
 
 /// All is back.

@@ -248,6 +248,20 @@ async fn initialized_never_sent() {
 }
 
 #[tokio::test]
+async fn a_client_that_works_without_saying_that_it_is_initialized_is_not_cut_off() {
+    let (_, gate) = at_most(1);
+    let server = Server::start(gate).await;
+    let id = server.ask(None).await.session.expect("there is room");
+    assert_eq!(server.echo(&id).await, StatusCode::OK);
+    server.pass(30 * SECOND);
+    assert_eq!(server.echo(&id).await, StatusCode::OK);
+    server.pass(61 * SECOND);
+    assert_eq!(server.echo(&id).await, StatusCode::NOT_FOUND);
+    assert_eq!(server.sessions.gate().stats().ended(CloseReason::Idle), 1);
+    server.shut_down().await;
+}
+
+#[tokio::test]
 async fn rejected_open() {
     let time = Time::default();
     let gate = gate(&time).limit(Limit::at_most(1)).at_capacity(CapacityPolicy::EvictOldest);

@@ -118,6 +118,7 @@ fn texts(refusal: &Refusal) -> Texts {
     let cause = match refusal {
         Refusal::BadSubject(_) => Cause::SubjectTooLong,
         Refusal::Rejected(rejected) => rejected.cause(),
+        Refusal::Ended => Cause::OutOfTimers,
     };
     let (detail, message) = match cause {
         Cause::AtCapacity => (

@@ -20,6 +20,9 @@ pub enum Refusal {
     /// It does not say clearly whom it counts as. Nothing was asked of the gate.
     #[error(transparent)]
     BadSubject(#[from] BadSubject),
+    /// What the gate had let in was ended before it could be served.
+    #[error("ended before it was served")]
+    Ended,
 }
 
 impl Refusal {
@@ -28,12 +31,13 @@ impl Refusal {
     ///
     /// | refusal | status |
     /// |---|---|
-    /// | `AtCapacity`, `ShutDown`, `OutOfTimers` | 503 |
+    /// | `AtCapacity`, `ShutDown`, `OutOfTimers`, `Ended` | 503 |
     /// | `SubjectAtLimit`, `RateLimited` | 429 |
     /// | `SubjectTooLong`, `BadSubject` | 400 |
     pub fn status(&self) -> StatusCode {
         match self {
             Self::BadSubject(_) => StatusCode::BAD_REQUEST,
+            Self::Ended => StatusCode::SERVICE_UNAVAILABLE,
             Self::Rejected(rejected) => match rejected.cause() {
                 Cause::SubjectTooLong => StatusCode::BAD_REQUEST,
                 Cause::SubjectAtLimit | Cause::RateLimited => StatusCode::TOO_MANY_REQUESTS,
@@ -52,6 +56,7 @@ impl Refusal {
             Self::Rejected(rejected) if self.status() != StatusCode::BAD_REQUEST => {
                 Some(rejected.retry_after_secs().unwrap_or(RESTART_SECS))
             }
+            Self::Ended => Some(1),
             _ => None,
         }
     }

@@ -30,7 +30,8 @@ struct Recorder;
 
 impl<S: Subscriber> Layer<S> for Recorder {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target().starts_with("headcount_rmcp") {
+        let target = event.metadata().target();
+        if target.starts_with("headcount_rmcp") || target == "mcp_session" {
             let mut text = Text::default();
             event.record(&mut text);
             EVENTS.lock().expect("nobody panics there").push(text.message + &text.fields);
