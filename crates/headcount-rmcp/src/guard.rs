@@ -215,17 +215,19 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     }
 
     async fn close(&self, id: &SessionId) -> Result<(), GuardError<M::Error>> {
-        if let Some(live) = self.shared.live(id) {
+        let live = self.shared.live(id);
+        if let Some(live) = &live {
             let reason = live.end(CloseReason::Closed);
-            self.shared.tell(&live, reason);
+            self.shared.tell(live, reason);
             if self.shared.rules.release_on == ReleaseOn::Closed {
                 live.free();
             }
-            if live.transport_is_gone() {
-                self.shared.strike(&live);
-            }
         }
-        self.shared.close(id).await.map_err(GuardError::Inner)
+        let closed = self.shared.close(id).await.map_err(GuardError::Inner);
+        if let Some(live) = live.filter(|live| live.transport_is_gone()) {
+            self.shared.strike(&live);
+        }
+        closed
     }
 
     async fn stream(
