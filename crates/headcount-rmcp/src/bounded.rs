@@ -162,7 +162,10 @@ impl Settings {
             .no_init_timeout()
             // Nobody is: the oldest makes room.
             .may_lock_out_for_ever();
-        let gate = match self.config.keep_alive {
+        // One that is no shorter than a session's life would end it in the same
+        // instant, for another reason.
+        let longest_idle = self.max_lifetime.unwrap_or(Duration::MAX);
+        let gate = match self.config.keep_alive.filter(|idle| *idle < longest_idle) {
             Some(idle) => gate.idle_timeout(within_a_timer(idle)),
             None => gate.no_idle_timeout(),
         };

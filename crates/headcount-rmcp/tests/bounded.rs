@@ -127,7 +127,7 @@ async fn idle_and_old_sessions_end() {
         .build();
     let old =
         BoundedSessionManagerBuilder::new(10).max_lifetime(Duration::from_millis(300)).build();
-    for manager in [idle, old] {
+    for (manager, reason) in [(idle, "Closed"), (old, "MaxLifetime")] {
         let server: Server<BoundedSessionManager> = Server::serve(manager).await;
         let id = server.open(None).await;
         let ends = async {
@@ -136,6 +136,9 @@ async fn idle_and_old_sessions_end() {
             }
         };
         tokio::time::timeout(Duration::from_secs(30), ends).await.expect("it ends");
+        eventually("it is told", || !events::of("session closed", &id).is_empty()).await;
+        let told = events::of("session closed", &id);
+        assert!(told[0].contains(&format!("reason={reason}")), "{told:?}");
         assert_eq!(server.echo(&id).await, StatusCode::NOT_FOUND);
     }
 }
