@@ -37,7 +37,7 @@ pub type SessionGate<C = SystemClock> = Gate<String, SessionTag, C>;
 /// nothing in flight, by the idle timeout. In flight is a request that was
 /// received and not answered, and an open stream.
 ///
-/// A task on the runtime of the first session tells the inner manager of
+/// A task on the runtime where sessions are made tells the inner manager of
 /// sessions that the gate has ended; it stops when this is dropped, or by
 /// [`shutdown`](Self::shutdown).
 ///

@@ -7,12 +7,20 @@
 //! id cannot be restored, so that who closes an old session never meets a new
 //! one.
 //!
+//! *Who sees whom*: each of two parties writes its own word and then reads the
+//! other's, with a `SeqCst` fence between, so that one of the two sees the other.
+//!
+//! | writes, then reads | partner | without the fence |
+//! |---|---|---|
+//! | `making`, then whether the gate is closed | closes the gate, then reads `making` (`emptied`) | a shutdown is done while a session is made |
+//! | what a tag does at the end, then whether the session has ended | ends the session, then reads what its tag does (`tag.rs`) | nobody closes the inner session |
+//!
 //! *The one decision*: `reserve`, in the gate, before the inner manager makes
 //! anything. Until `guard` the reservation undoes all of it, and between what
 //! the inner manager made and the transport that owns it nothing awaits.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering::*};
+use std::sync::atomic::{AtomicUsize, Ordering::*, fence};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -76,6 +84,7 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
     /// From here on a session is being made, until this is dropped.
     pub(crate) fn making(&self) -> Making<'_> {
         self.making.fetch_add(1, AcqRel);
+        fence(SeqCst);
         Making { making: &self.making, left: &self.left }
     }
 
@@ -131,6 +140,7 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
                 shared.finish(&live, reason);
             }
         });
+        fence(SeqCst);
         // Whoever was told of its end before could do nothing.
         if let Some(reason) = live.handle.reason() {
             this.finish(&live, reason);
@@ -202,6 +212,7 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
 
     /// Until the last session has left, and none is being made.
     pub(crate) async fn emptied(&self) {
+        fence(SeqCst);
         loop {
             let left = self.left.notified();
             // In this order: who makes a session puts it in before it is done.

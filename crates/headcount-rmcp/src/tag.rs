@@ -4,6 +4,7 @@
 //! the tag itself knows the manager that has to do with the session.
 
 use std::fmt;
+use std::sync::atomic::{Ordering::SeqCst, fence};
 use std::sync::{Arc, OnceLock};
 
 use headcount::CloseReason;
@@ -42,8 +43,9 @@ impl SessionTag {
     }
 
     /// The gate has ended the session. Nothing if it is being made: who makes it
-    /// sees to that.
+    /// sees to that (`shared.rs`, *Who sees whom*).
     pub(crate) fn finish(&self, reason: CloseReason) {
+        fence(SeqCst);
         if let Some(made) = self.0.made.get() {
             (made.finish)(reason);
         }

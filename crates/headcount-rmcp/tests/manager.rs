@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::task::{Context, Poll};
 
 use crate::support::{Sessions, Time, at_most, eventually, gate};
 use futures::Stream;
 use headcount::{CapacityPolicy, Cause, CloseReason, Limit};
-use headcount_rmcp::{GuardError, GuardedSessions, Rules, Unidentified};
+use headcount_rmcp::{GuardError, GuardedSessions, McpLayer, Rules, Unidentified};
 use rmcp::RoleServer;
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
@@ -15,10 +16,13 @@ use rmcp::transport::streamable_http_server::session::local::{
     LocalSessionManager, LocalSessionManagerError, LocalSessionWorker,
 };
 use rmcp::transport::streamable_http_server::session::{
-    RestoreOutcome, ServerSseMessage, SessionId, SessionManager,
+    EventStore, EventStoreError, EventStream, RestoreOutcome, ServerSseMessage, SessionId,
+    SessionManager,
 };
 use rmcp::transport::{Transport, WorkerTransport};
 use tokio::task::yield_now;
+use tower_layer::Layer;
+use tower_service::Service;
 
 /// rmcp's own, with awaits around what it does, which it can do badly.
 #[derive(Default)]
@@ -229,6 +233,69 @@ async fn who_hears_nothing_any_more_ends_all_the_same() {
     served.pop().unwrap().1.await.expect("it ends");
     tokio::time::timeout(crate::support::LONG, sessions.shutdown()).await.expect("all leave");
     is_empty(&sessions).await;
+}
+
+/// Opens a session that is closed before its `initialize` gets to it, and answers
+/// as rmcp does.
+struct Interrupted(Arc<Sessions>);
+
+impl Service<http::Request<()>> for Interrupted {
+    type Response = http::Response<String>;
+    type Error = std::convert::Infallible;
+    type Future = futures::future::BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: http::Request<()>) -> Self::Future {
+        let sessions = Arc::clone(&self.0);
+        Box::pin(async move {
+            let (id, transport) = sessions.create_session().await.expect("there is room");
+            sessions.close_session(&id).await.expect("it is there");
+            let message = serde_json::from_value(crate::support::initialize()).expect("a message");
+            let error = sessions.initialize_session(&id, message).await.unwrap_err();
+            drop(transport);
+            let answer = http::Response::builder().status(500).body(error.to_string());
+            Ok(answer.expect("an answer"))
+        })
+    }
+}
+
+#[tokio::test]
+async fn who_loses_a_session_while_opening_it_is_told_to_come_back() {
+    let (_, gate) = at_most(1);
+    let sessions = Arc::new(Sessions::local(gate));
+    let mut service = McpLayer::new().layer(Interrupted(Arc::clone(&sessions)));
+    let answer = service.call(http::Request::new(())).await.expect("an answer");
+    // Not 404, by which clients would take this for a server of another kind.
+    assert_eq!(answer.status(), http::StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.headers()[http::header::RETRY_AFTER], "1");
+    is_empty(&sessions).await;
+}
+
+/// Stores nothing, and knows nothing.
+struct NoEvents;
+
+#[async_trait::async_trait]
+impl EventStore for NoEvents {
+    async fn store_event(&self, _: &str, _: &ServerSseMessage) -> Result<String, EventStoreError> {
+        Err("there is no room".into())
+    }
+
+    async fn replay_events_after(&self, _: &str) -> Result<EventStream, EventStoreError> {
+        Ok(Box::pin(futures::stream::empty()))
+    }
+}
+
+#[test]
+fn the_inner_event_store_is_the_one_that_rmcp_gets() {
+    let (_, gate) = at_most(1);
+    let store: Arc<dyn EventStore> = Arc::new(NoEvents);
+    let inner = LocalSessionManager::default().with_event_store(Arc::clone(&store));
+    let sessions = GuardedSessions::new(inner, gate.clone());
+    assert!(sessions.event_store().is_some_and(|given| Arc::ptr_eq(&given, &store)));
+    assert!(Sessions::local(gate).event_store().is_none());
 }
 
 #[tokio::test]
