@@ -162,10 +162,7 @@ impl Settings {
             .no_init_timeout()
             // Nobody is: the oldest makes room.
             .may_lock_out_for_ever();
-        // One that is no shorter than a session's life would end it in the same
-        // instant, for another reason.
-        let longest_idle = self.max_lifetime.unwrap_or(Duration::MAX);
-        let gate = match self.config.keep_alive.filter(|idle| *idle < longest_idle) {
+        let gate = match self.config.keep_alive {
             Some(idle) => gate.idle_timeout(within_a_timer(idle)),
             None => gate.no_idle_timeout(),
         };
@@ -183,6 +180,19 @@ impl Settings {
         gate.build().expect("all settings are within what a gate takes")
     }
 
+    /// An idle time that is no shorter than a session's life is cut to it by the
+    /// gate, which may then tell either as the reason.
+    fn reasons(&self) -> fn(headcount::CloseReason) -> String {
+        let idle = self.config.keep_alive.unwrap_or(Duration::MAX);
+        match self.max_lifetime {
+            Some(lifetime) if lifetime <= idle => |reason| match reason {
+                headcount::CloseReason::Idle => CloseReason::MaxLifetime.to_string(),
+                reason => CloseReason::from(reason).to_string(),
+            },
+            _ => |reason| CloseReason::from(reason).to_string(),
+        }
+    }
+
     fn build(self) -> BoundedSessionManager {
         let mut config = self.config.clone();
         config.keep_alive = None;
@@ -191,7 +201,7 @@ impl Settings {
         let rules = Rules {
             begins: Begins::Established,
             target: Target::McpSession,
-            reason: |reason| CloseReason::from(reason).to_string(),
+            reason: self.reasons(),
             ..Rules::default().release_on(ReleaseOn::Closed).open_streams(OpenStreams::Ignored)
         };
         let sessions = GuardedSessions::with_rules(inner, self.gate(), rules);
