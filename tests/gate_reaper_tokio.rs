@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use headcount::{Clock, CloseReason, Ended, Gate, GateBuilder, ManualClock, TokioReaper};
+use headcount::{
+    CapacityPolicy, Clock, CloseReason, Ended, Gate, GateBuilder, Limit, ManualClock, TokioReaper,
+};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::yield_now;
@@ -73,6 +75,23 @@ async fn sessions_are_ended_in_time() {
         let (told, at) = ended.recv().await.unwrap();
         assert_eq!(told, (tag, CloseReason::Idle));
         assert!(is_about(at - start, due), "{:?}, due at {due:?}", at - start);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_eviction_is_told_of_at_once() {
+    for policy in [CapacityPolicy::EvictOldest, CapacityPolicy::EvictIdle { floor: TICK }] {
+        let builder = builder().limit(Limit::at_most(1)).at_capacity(policy);
+        let gate = builder.clock(TokioClock(Instant::now())).build().unwrap();
+        let (_reaper, mut ended) = reap(&gate);
+        let _victim = gate.admit(Some("a"), 1).unwrap();
+        advance(2 * TICK).await;
+        settle().await;
+        let start = Instant::now();
+        let _newcomer = gate.admit(Some("b"), 2).unwrap();
+        let (told, at) = ended.recv().await.unwrap();
+        assert_eq!(told, (1, CloseReason::Evicted));
+        assert!(at - start <= TICK, "the reaper slept on: {:?}", at - start);
     }
 }
 

@@ -202,7 +202,7 @@ impl SlidingWindow {
     /// they stay so, a refusal is one load and writes nothing.
     #[inline]
     pub fn try_reserve_at(&self, now: u64) -> Result<RateToken<'_>, RateLimited> {
-        self.reserve(now).map(|taken| RateToken::holding(self, taken))
+        self.reserve(now, now).map(|taken| RateToken::holding(self, taken))
     }
 
     /// [`try_reserve_at`](Self::try_reserve_at) for a holder that must not
@@ -213,7 +213,25 @@ impl SlidingWindow {
     /// [`RateLimited`] if at an instant of the call all places were taken.
     #[inline]
     pub fn try_reserve_owned_at(self: &Arc<Self>, now: u64) -> Result<OwnedRateToken, RateLimited> {
-        self.reserve(now).map(|taken| OwnedRateToken::holding(Arc::clone(self), taken))
+        self.try_reserve_owned_both_ways((now, now))
+    }
+
+    /// [`try_reserve_owned_at`](Self::try_reserve_owned_at) by a clock that sees
+    /// parts of ticks, which says
+    /// [the present rounded down and rounded up](crate::Clock::now_both_ways):
+    /// what has left the window is judged by the first, and how long the new place
+    /// stays is reckoned from the second. So no two admissions that must be a
+    /// window apart are closer by a part of a tick.
+    ///
+    /// # Errors
+    ///
+    /// [`RateLimited`] if at an instant of the call all places were taken.
+    #[inline]
+    pub fn try_reserve_owned_both_ways(
+        self: &Arc<Self>,
+        (now, rounded_up): (u64, u64),
+    ) -> Result<OwnedRateToken, RateLimited> {
+        self.reserve(now, rounded_up).map(|taken| OwnedRateToken::holding(Arc::clone(self), taken))
     }
 
     /// Would a reservation at tick `now` be refused by what is known already?
@@ -231,16 +249,17 @@ impl SlidingWindow {
     /// A refusal while the window is known to be full stays in the caller's
     /// own code: it is what a flood consists of.
     #[inline]
-    fn reserve(&self, now: u64) -> Result<Taken, RateLimited> {
+    fn reserve(&self, now: u64, rounded_up: u64) -> Result<Taken, RateLimited> {
         let now = now.min(LAST);
         let seen = self.verdict();
         seen.check(now)?;
-        self.look(seen, now)
+        self.look(seen, now, rounded_up.max(now).saturating_add(self.window))
     }
 
-    fn look(&self, mut seen: Verdict, now: u64) -> Result<Taken, RateLimited> {
+    /// Takes a place at tick `now` that leaves the window at tick `leaves`.
+    fn look(&self, mut seen: Verdict, now: u64, leaves: u64) -> Result<Taken, RateLimited> {
         loop {
-            let first = match self.take_expired(now) {
+            let first = match self.take_expired(now, leaves) {
                 Ok(taken) => return Ok(taken),
                 Err(first) => first,
             };
@@ -264,8 +283,7 @@ impl SlidingWindow {
     /// Takes any cell that has expired at `now`; if none has, the one that
     /// does so first, of what was read one after the other.
     #[inline]
-    fn take_expired(&self, now: u64) -> Result<Taken, First> {
-        let stamp = now.saturating_add(self.window);
+    fn take_expired(&self, now: u64, stamp: u64) -> Result<Taken, First> {
         let start = self.search.start.load(Relaxed) as usize;
         let mut first = First { index: 0, stamp: u64::MAX };
         for index in (start..self.cells.len()).chain(0..start) {
