@@ -7,8 +7,8 @@
 //! decides by `TypeId`; the compiler knows the answer and leaves no trace of
 //! the question.
 //!
-//! *Who may touch it*: `node.rs`, `probe.rs` and `map.rs` ask here; `list.rs`
-//! sees a subject only through a `Probe`.
+//! *Who may touch it*: `node.rs`, `probe.rs`, `map.rs` and `acquire.rs` ask
+//! here; `list.rs` sees a subject only through a `Probe`.
 
 #![allow(unsafe_code)]
 

@@ -1,7 +1,7 @@
 //! Read after `node.rs`. How a lookup compares its subject with a node's, and
 //! makes a node of it: by bytes or by value, as `key.rs` decides.
 //!
-//! *Who may touch it*: `map.rs` makes a probe, `list.rs` asks it.
+//! *Who may touch it*: `map.rs` and `acquire.rs` make a probe, `list.rs` asks it.
 
 #![allow(unsafe_code)]
 
