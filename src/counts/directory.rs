@@ -1,4 +1,4 @@
-//! Read after `node.rs`. The buckets: dummies in segments that double, so that
+//! Read after `link.rs`. The buckets: dummies in segments that double, so that
 //! growth moves nothing.
 //!
 //! ```text
@@ -26,7 +26,8 @@
 //! *Bounds*: 16 bytes a bucket, at least `initial` of them and at most `most`;
 //! nothing shrinks while the map is shared.
 //!
-//! *Who may touch it*: `list.rs` only; a dummy's link is `node.rs`'s matter.
+//! *Who may touch it*: `search.rs` and `list.rs`; a dummy's link is `link.rs`'s
+//! matter.
 //!
 //! *Checked by*: the growth models of `loom-tests/counts.rs`, the tests below.
 
@@ -34,7 +35,7 @@
 
 use std::ptr::{self, NonNull};
 
-use super::node::Link;
+use super::link::Link;
 use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
 use crate::sync::heap;
 
