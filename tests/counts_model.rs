@@ -97,7 +97,7 @@ proptest! {
             all.push(Step::Crowd(crowd));
             all.extend(between.iter().filter(|step| !matches!(step, Step::Disperse)));
         }
-        model::run::<String, str, RandomState>(SubjectCounts::new(), &all);
-        model::run::<u64, u64, RandomState>(SubjectCounts::new().with_max_buckets(2048), &all);
+        model::run::<String, str, RandomState>(SubjectCounts::new(), LARGE, &all);
+        model::run::<u64, u64, RandomState>(SubjectCounts::new().with_max_buckets(2048), LARGE, &all);
     }
 }
