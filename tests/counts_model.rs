@@ -44,7 +44,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Crowds that make a map grow, and threads that end.
-const LARGE: Scale = Scale { crowd: 64, drops_per_thread: 1 };
+const LARGE: Scale = Scale { crowd: 64, threads: u32::MAX, drops_per_thread: 1 };
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 0..80)

@@ -50,8 +50,10 @@ pub enum Step {
 pub struct Scale {
     /// Subjects for each unit of a [`Step::Crowd`]
     pub crowd: u32,
-    /// Permits that one thread drops for [`Step::DropElsewhere`] before another
-    /// takes its place
+    /// Threads for [`Step::DropElsewhere`], one after another; once all have
+    /// ended, the caller drops
+    pub threads: u32,
+    /// Permits that a thread drops before it ends
     pub drops_per_thread: u32,
 }
 
@@ -202,7 +204,7 @@ fn run_within<'scope, 'env: 'scope, K, Q, S>(
     let mut permits: Vec<(u32, Permit<'_, K, S>)> = Vec::new();
     let mut crowd: Vec<(u32, SubjectPermit<'_, K, S>)> = Vec::new();
     let mut next_of_crowd = CROWD;
-    let mut elsewhere = None;
+    let (mut elsewhere, mut threads) = (None, scale.threads);
 
     for &step in steps {
         let at = |place: usize| place.checked_rem(permits.len());
@@ -245,13 +247,15 @@ fn run_within<'scope, 'env: 'scope, K, Q, S>(
             Step::DropElsewhere(place) => {
                 if let Some(place) = at(place) {
                     let (subject, permit) = permits.swap_remove(place);
-                    let mut thread = elsewhere.take().unwrap_or_else(|| Elsewhere::start(scope));
-                    thread.drop(permit);
-                    if thread.drops < scale.drops_per_thread {
-                        elsewhere = Some(thread);
-                    } else {
-                        thread.end();
+                    if elsewhere.is_none() && threads > 0 {
+                        elsewhere = Some(Elsewhere::start(scope));
+                        threads -= 1;
                     }
+                    match &mut elsewhere {
+                        Some(thread) => thread.drop(permit),
+                        None => drop(permit),
+                    }
+                    elsewhere.take_if(|it| it.drops == scale.drops_per_thread).map(Elsewhere::end);
                     model.release(subject);
                     touched = Some(subject);
                 }
