@@ -1,28 +1,18 @@
-//! Read after `stream.rs`. The session manager that rmcp is given.
+//! Read after `stream.rs`. The session manager that rmcp is given: its settings,
+//! its task, its end. What rmcp asks of it is in `manage.rs`.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use futures_core::Stream;
 use headcount::{Clock, CloseReason, Ended, Gate, SystemClock, TokioReaper};
-use rmcp::model::{
-    ClientJsonRpcMessage, ClientNotification, ClientRequest, JsonRpcMessage, RequestId,
-    ServerJsonRpcMessage,
-};
 use rmcp::transport::streamable_http_server::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
-use rmcp::transport::streamable_http_server::session::{
-    EventStore, RestoreOutcome, ServerSseMessage, SessionId,
-};
 use tokio::runtime::Handle;
 
-use crate::error::GuardError;
-use crate::live::{Live, lock};
-use crate::rules::{OpenStreams, ReleaseOn, Rules};
-use crate::shared::{Shared, decided, decided_opening};
-use crate::stream::GuardedStream;
+use crate::live::lock;
+use crate::rules::Rules;
+use crate::shared::Shared;
 use crate::tag::SessionTag;
-use crate::transport::GuardedTransport;
 
 /// The gate of a guarded manager: it counts sessions by the subject's name.
 pub type SessionGate<C = SystemClock> = Gate<String, SessionTag, C>;
@@ -67,7 +57,7 @@ pub struct GuardedSessions<
     M: SessionManager = LocalSessionManager,
     C: Clock + 'static = SystemClock,
 > {
-    shared: Arc<Shared<M, C>>,
+    pub(crate) shared: Arc<Shared<M, C>>,
     reaper: Mutex<Reaper>,
 }
 
@@ -152,7 +142,7 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     }
 
     /// Starts the task that tells of ended sessions, if none was.
-    fn drive(&self) {
+    pub(crate) fn drive(&self) {
         let mut reaper = lock(&self.reaper);
         let starts = match &*reaper {
             Reaper::NotYet => true,
@@ -165,261 +155,6 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
             let tell = |ended: Ended<SessionTag>| ended.tag.finish(ended.reason);
             *reaper = Reaper::Runs(self.gate().reap_on_tokio(tell));
         }
-    }
-
-    fn live(&self, id: &SessionId) -> Result<Arc<Live<C>>, GuardError<M::Error>> {
-        self.shared.live(id).ok_or(GuardError::Unknown)
-    }
-
-    /// A session that ends while it is worked on has ended, whatever the inner
-    /// manager says of it.
-    fn failed(live: &Live<C>, error: M::Error) -> GuardError<M::Error> {
-        live.handle.reason().map_or(GuardError::Inner(error), GuardError::Ended)
-    }
-
-    async fn create(&self) -> Result<(SessionId, GuardedTransport<M, C>), GuardError<M::Error>> {
-        self.drive();
-        let _making = self.shared.making();
-        let reservation = self.shared.reserve()?;
-        let (id, transport) = self.inner().create_session().await.map_err(GuardError::Inner)?;
-        let transport = Shared::guard(&self.shared, reservation, id.clone(), transport)?;
-        Ok((id, transport))
-    }
-
-    async fn restore(
-        &self,
-        id: SessionId,
-    ) -> Result<RestoreOutcome<GuardedTransport<M, C>>, GuardError<M::Error>> {
-        self.drive();
-        if let Some(live) = self.shared.live(&id) {
-            // One that is ending is not restored before it is gone.
-            return Ok(match live.handle.reason() {
-                None => RestoreOutcome::AlreadyPresent,
-                Some(_) => RestoreOutcome::NotSupported,
-            });
-        }
-        let _making = self.shared.making();
-        let reservation = self.shared.reserve()?;
-        let restored = self.inner().restore_session(id.clone()).await.map_err(GuardError::Inner)?;
-        Ok(match restored {
-            RestoreOutcome::Restored(transport) => {
-                RestoreOutcome::Restored(Shared::guard(&self.shared, reservation, id, transport)?)
-            }
-            RestoreOutcome::AlreadyPresent if self.is_live(&id) => RestoreOutcome::AlreadyPresent,
-            _ => RestoreOutcome::NotSupported,
-        })
-    }
-
-    fn is_live(&self, id: &SessionId) -> bool {
-        self.shared.live(id).is_some_and(|live| live.handle.reason().is_none())
-    }
-
-    async fn close(&self, id: &SessionId) -> Result<(), GuardError<M::Error>> {
-        let live = self.shared.live(id);
-        if let Some(live) = &live {
-            let reason = live.end(CloseReason::Closed);
-            self.shared.tell(live, reason);
-            if self.shared.rules.release_on == ReleaseOn::Closed {
-                live.free();
-            }
-        }
-        let closed = self.shared.close(id).await.map_err(GuardError::Inner);
-        if let Some(live) = live.filter(|live| live.transport_is_gone()) {
-            self.shared.strike(&live);
-        }
-        closed
-    }
-
-    async fn stream(
-        &self,
-        id: &SessionId,
-        message: ClientJsonRpcMessage,
-    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, GuardError<M::Error>>
-    {
-        let live = self.live(id)?;
-        let activity = live.enter()?;
-        if asks_for_work(&message) {
-            // rmcp serves clients too that do not say that they are initialized.
-            live.initialized().map_err(|closed| GuardError::Ended(closed.reason))?;
-        }
-        let handing = Handing::of(&live, &message);
-        let stream = self.inner().create_stream(id, message).await;
-        let stream = stream.map_err(|error| Self::failed(&live, error))?;
-        handing.done();
-        Ok(GuardedStream::new(stream, Some(activity)))
-    }
-
-    async fn initialize(
-        &self,
-        id: &SessionId,
-        message: ClientJsonRpcMessage,
-    ) -> Result<ServerJsonRpcMessage, GuardError<M::Error>> {
-        let live = self.live(id)?;
-        let _activity = live.enter()?;
-        let handing = Handing::of(&live, &message);
-        let answer = self.inner().initialize_session(id, message).await;
-        let answer = answer.map_err(|error| Self::failed(&live, error))?;
-        handing.done();
-        Ok(answer)
-    }
-
-    async fn accept(
-        &self,
-        id: &SessionId,
-        message: ClientJsonRpcMessage,
-    ) -> Result<(), GuardError<M::Error>> {
-        let live = self.live(id)?;
-        let _activity = live.enter()?;
-        let initialized = matches!(
-            &message,
-            JsonRpcMessage::Notification(notification) if matches!(
-                notification.notification,
-                ClientNotification::InitializedNotification(_)
-            )
-        );
-        let accepted = self.inner().accept_message(id, message).await;
-        accepted.map_err(|error| Self::failed(&live, error))?;
-        if initialized {
-            live.initialized().map_err(|closed| GuardError::Ended(closed.reason))?;
-        }
-        Ok(())
-    }
-
-    async fn listen(
-        &self,
-        id: &SessionId,
-    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, GuardError<M::Error>>
-    {
-        let live = self.live(id)?;
-        let activity = live.enter()?;
-        let stream = self.inner().create_standalone_stream(id).await;
-        let stream = stream.map_err(|error| Self::failed(&live, error))?;
-        Ok(GuardedStream::new(stream, self.if_busy(activity)))
-    }
-
-    async fn resumed(
-        &self,
-        id: &SessionId,
-        last_event_id: String,
-    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, GuardError<M::Error>>
-    {
-        let live = self.live(id)?;
-        let activity = live.enter()?;
-        let stream = self.inner().resume(id, last_event_id).await;
-        let stream = stream.map_err(|error| Self::failed(&live, error))?;
-        Ok(GuardedStream::new(stream, self.if_busy(activity)))
-    }
-
-    /// The activity of an open stream, if such count.
-    fn if_busy<A>(&self, activity: A) -> Option<A> {
-        (self.shared.rules.open_streams == OpenStreams::Busy).then_some(activity)
-    }
-}
-
-/// A request of a client that has the handshake behind it.
-fn asks_for_work(message: &ClientJsonRpcMessage) -> bool {
-    match message {
-        JsonRpcMessage::Request(request) => !matches!(
-            request.request,
-            ClientRequest::InitializeRequest(_) | ClientRequest::PingRequest(_)
-        ),
-        _ => false,
-    }
-}
-
-/// A request on its way to the session: in flight from here on, unless it does
-/// not get there.
-struct Handing<'a, C: Clock> {
-    live: &'a Live<C>,
-    id: Option<RequestId>,
-}
-
-impl<'a, C: Clock> Handing<'a, C> {
-    fn of(live: &'a Live<C>, message: &ClientJsonRpcMessage) -> Self {
-        let id = match message {
-            JsonRpcMessage::Request(request) => Some(request.id.clone()),
-            _ => None,
-        };
-        Self { live, id: id.filter(|id| live.handing(id)) }
-    }
-
-    fn done(mut self) {
-        self.id = None;
-    }
-}
-
-impl<C: Clock> Drop for Handing<'_, C> {
-    fn drop(&mut self) {
-        if let Some(id) = &self.id {
-            self.live.not_handed(id);
-        }
-    }
-}
-
-impl<M: SessionManager, C: Clock + 'static> SessionManager for GuardedSessions<M, C> {
-    type Error = GuardError<M::Error>;
-    type Transport = GuardedTransport<M, C>;
-
-    async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
-        self.create().await.map_err(decided)
-    }
-
-    async fn initialize_session(
-        &self,
-        id: &SessionId,
-        message: ClientJsonRpcMessage,
-    ) -> Result<ServerJsonRpcMessage, Self::Error> {
-        self.initialize(id, message).await.map_err(decided_opening)
-    }
-
-    async fn has_session(&self, id: &SessionId) -> Result<bool, Self::Error> {
-        Ok(self.is_live(id) && self.inner().has_session(id).await.map_err(GuardError::Inner)?)
-    }
-
-    async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
-        self.close(id).await
-    }
-
-    async fn create_stream(
-        &self,
-        id: &SessionId,
-        message: ClientJsonRpcMessage,
-    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        self.stream(id, message).await.map_err(decided)
-    }
-
-    async fn accept_message(
-        &self,
-        id: &SessionId,
-        message: ClientJsonRpcMessage,
-    ) -> Result<(), Self::Error> {
-        self.accept(id, message).await.map_err(decided)
-    }
-
-    async fn create_standalone_stream(
-        &self,
-        id: &SessionId,
-    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        self.listen(id).await.map_err(decided)
-    }
-
-    async fn resume(
-        &self,
-        id: &SessionId,
-        last_event_id: String,
-    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        self.resumed(id, last_event_id).await.map_err(decided)
-    }
-
-    async fn restore_session(
-        &self,
-        id: SessionId,
-    ) -> Result<RestoreOutcome<Self::Transport>, Self::Error> {
-        self.restore(id).await.map_err(decided)
-    }
-
-    fn event_store(&self) -> Option<Arc<dyn EventStore>> {
-        self.inner().event_store()
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) struct Live<C: Clock> {
     requests: Mutex<HashMap<RequestId, Request<C>>>,
     born: Instant,
     told: AtomicBool,
-    /// Rings when the session has ended.
+    /// Rings when the session has ended, and when its transport has gone.
     rings: Notify,
     initialized: AtomicBool,
     transport_gone: AtomicBool,
@@ -163,8 +163,26 @@ impl<C: Clock> Live<C> {
         self.transport_gone.load(Acquire)
     }
 
+    /// Its slots are free by now.
     pub(crate) fn lose_transport(&self) {
         self.transport_gone.store(true, Release);
+        self.rings.notify_waiters();
+    }
+
+    /// Until the transport has gone.
+    pub(crate) async fn left(&self) {
+        loop {
+            let rings = self.rings.notified();
+            if self.transport_is_gone() {
+                return;
+            }
+            rings.await;
+        }
+    }
+
+    /// Nothing that was received waits for its answer.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.requests().is_empty()
     }
 
     /// Ends the session, unless it has ended; tells which reason it ended for.

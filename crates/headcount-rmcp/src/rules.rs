@@ -39,6 +39,18 @@ pub enum OpenStreams {
     Ignored,
 }
 
+/// Is a ping a sign of life of the client, one that it sends or one that it
+/// answers?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pings {
+    /// Yes: a client that pings, or answers a ping, is there.
+    #[default]
+    Counted,
+    /// No: a client whose program does no more than ping may be idle, and may be
+    /// evicted.
+    Ignored,
+}
+
 /// What a session is when it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Begins {
@@ -64,6 +76,7 @@ pub struct Rules {
     pub(crate) unidentified: Unidentified,
     pub(crate) release_on: ReleaseOn,
     pub(crate) open_streams: OpenStreams,
+    pub(crate) pings: Pings,
     pub(crate) begins: Begins,
     pub(crate) logs_subjects: bool,
     pub(crate) target: Target,
@@ -76,6 +89,7 @@ impl Default for Rules {
             unidentified: Unidentified::default(),
             release_on: ReleaseOn::default(),
             open_streams: OpenStreams::default(),
+            pings: Pings::default(),
             begins: Begins::default(),
             logs_subjects: false,
             target: Target::default(),
@@ -100,6 +114,12 @@ impl Rules {
     /// Whether an open `GET` stream keeps a session busy.
     pub fn open_streams(mut self, open_streams: OpenStreams) -> Self {
         self.open_streams = open_streams;
+        self
+    }
+
+    /// Whether pings keep a session from being idle.
+    pub fn pings(mut self, pings: Pings) -> Self {
+        self.pings = pings;
         self
     }
 

@@ -10,6 +10,8 @@ use std::sync::{Arc, OnceLock};
 use headcount_tower::{BadSubject, Refusal};
 use tokio::task::futures::TaskLocalFuture;
 
+use crate::error::GuardError;
+
 tokio::task_local! {
     static VISIT: Arc<Visit>;
 }
@@ -57,4 +59,28 @@ impl Visit {
     pub(crate) fn verdict(&self) -> Option<&Verdict> {
         self.verdict.get()
     }
+}
+
+/// Leaves what the error means where the layer finds it.
+pub(crate) fn decided<E>(error: GuardError<E>) -> GuardError<E> {
+    let verdict = match &error {
+        GuardError::Refused(rejected) => Some(Verdict::Refused((*rejected).into())),
+        GuardError::BadSubject(bad) => Some(Verdict::Refused(Refusal::from(*bad))),
+        GuardError::TooManyInFlight => Some(Verdict::Refused(Refusal::Ended)),
+        GuardError::Ended(_) | GuardError::Unknown => Some(Verdict::Gone),
+        GuardError::Unidentified | GuardError::Inner(_) => None,
+    };
+    if let (Some(visit), Some(verdict)) = (Visit::current(), verdict) {
+        visit.decide(verdict);
+    }
+    error
+}
+
+/// The same of a session that is being opened: who has not had it yet is not
+/// told that it is gone.
+pub(crate) fn decided_opening<E>(error: GuardError<E>) -> GuardError<E> {
+    if let (GuardError::Ended(_) | GuardError::Unknown, Some(visit)) = (&error, Visit::current()) {
+        visit.decide(Verdict::Refused(Refusal::Ended));
+    }
+    decided(error)
 }

@@ -6,5 +6,6 @@ mod example;
 mod manager;
 mod real_client;
 mod scenarios;
+mod signs_of_life;
 mod support;
 mod thousand_opens;

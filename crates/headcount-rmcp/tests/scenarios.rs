@@ -420,6 +420,27 @@ async fn drain_overlap() {
 }
 
 #[tokio::test]
+async fn reopen_after_delete() {
+    let time = Time::default();
+    let gate = gate(&time).limit(Limit::at_most(2)).subject_limit(Limit::at_most(1));
+    let server = Server::start(gate.build().unwrap()).await;
+    for _ in 0..300 {
+        let id = server.open(Some("alice")).await;
+        assert_eq!(server.delete(&id).await, StatusCode::ACCEPTED);
+    }
+    let stats = server.sessions.gate().stats();
+    assert_eq!((stats.admitted, stats.rejected(Cause::SubjectAtLimit)), (300, 0));
+    // One that was never initialized, and one whose client still listens.
+    let id = server.ask(Some("alice")).await.session.expect("there is room");
+    assert_eq!(server.delete(&id).await, StatusCode::ACCEPTED);
+    let id = server.open(Some("alice")).await;
+    let _stream = server.listen(&id).await;
+    assert_eq!(server.delete(&id).await, StatusCode::ACCEPTED);
+    server.open(Some("alice")).await;
+    server.shut_down().await;
+}
+
+#[tokio::test]
 async fn server_shutdown() {
     let (_, gate) = at_most(10);
     let server = Server::start(gate).await;

@@ -2,9 +2,10 @@
 
 pub mod events;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,7 +14,7 @@ use headcount_rmcp::{GuardedSessions, McpLayer, SessionGate, SessionTag, Subject
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock};
-use rmcp::service::RequestContext;
+use rmcp::service::{NotificationContext, Peer, RequestContext};
 use rmcp::transport::streamable_http_server::session::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
@@ -35,12 +36,23 @@ pub struct Calls {
     pub begun: Semaphore,
     pub may_end: Semaphore,
     pub ended: Semaphore,
+    /// The clients of sessions, in the order in which they were initialized.
+    peers: Mutex<Vec<Peer<RoleServer>>>,
 }
 
 impl Calls {
     fn new() -> Arc<Self> {
         let none = || Semaphore::new(0);
-        Arc::new(Self { begun: none(), may_end: none(), ended: none() })
+        let peers = Mutex::default();
+        Arc::new(Self { begun: none(), may_end: none(), ended: none(), peers })
+    }
+
+    /// The server tells all its clients something; some may have gone.
+    pub async fn push(&self) {
+        let peers = self.peers.lock().expect("nobody panics there").clone();
+        for peer in peers {
+            _ = peer.notify_tool_list_changed().await;
+        }
     }
 
     pub async fn one(semaphore: &Semaphore) {
@@ -65,6 +77,10 @@ impl Drop for Ended {
 }
 
 impl ServerHandler for Handler {
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        self.calls.peers.lock().expect("nobody panics there").push(context.peer);
+    }
+
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
@@ -108,6 +124,8 @@ pub struct Server<M> {
     pub stop: CancellationToken,
     pub address: SocketAddr,
     pub client: reqwest::Client,
+    /// Whose sessions are whose.
+    owners: Mutex<HashMap<String, String>>,
     task: JoinHandle<()>,
 }
 
@@ -170,7 +188,7 @@ impl<M: SessionManager> Server<M> {
             axum::serve(listener, router).await.expect("it serves until it is stopped");
         });
         let client = reqwest::Client::builder().no_proxy().timeout(LONG).build().expect("a client");
-        Self { sessions, calls, stop, address, client, task }
+        Self { sessions, calls, stop, address, client, owners: Mutex::default(), task }
     }
 
     pub fn url(&self) -> String {
@@ -189,7 +207,21 @@ impl<M: SessionManager> Server<M> {
             Some(subject) => request.header("x-client", subject),
             None => request,
         };
-        Answer::of(request.send().await.expect("an answer")).await
+        let answer = Answer::of(request.send().await.expect("an answer")).await;
+        if let (Some(id), Some(subject)) = (&answer.session, subject) {
+            let mut owners = self.owners.lock().expect("nobody panics there");
+            owners.insert(id.clone(), subject.to_owned());
+        }
+        answer
+    }
+
+    /// A request of the session, by the client that opened it.
+    pub fn within(&self, id: &str, request: RequestBuilder) -> RequestBuilder {
+        let request = request.header("mcp-session-id", id);
+        match self.owners.lock().expect("nobody panics there").get(id) {
+            Some(subject) => request.header("x-client", subject),
+            None => request,
+        }
     }
 
     /// A session that is initialized.
@@ -206,9 +238,13 @@ impl<M: SessionManager> Server<M> {
     }
 
     pub async fn notify(&self, id: &str, method: &str, params: Value) -> StatusCode {
-        let body = json!({"jsonrpc": "2.0", "method": method, "params": params});
-        let request = self.post(&body).header("mcp-session-id", id);
-        request.send().await.expect("an answer").status()
+        self.send(id, &json!({"jsonrpc": "2.0", "method": method, "params": params})).await
+    }
+
+    /// Sends a message of the session; its answer is read to the end.
+    pub async fn send(&self, id: &str, message: &Value) -> StatusCode {
+        let request = self.within(id, self.post(message));
+        Answer::of(request.send().await.expect("an answer")).await.status
     }
 
     /// Calls a tool. The answer's body is open until it is read or dropped.
@@ -217,7 +253,7 @@ impl<M: SessionManager> Server<M> {
             "jsonrpc": "2.0", "id": request, "method": "tools/call",
             "params": {"name": tool, "arguments": {}}
         });
-        let request = self.post(&body).header("mcp-session-id", id);
+        let request = self.within(id, self.post(&body));
         request.send().await.expect("an answer")
     }
 
@@ -235,11 +271,11 @@ impl<M: SessionManager> Server<M> {
     /// The stream by which the server sends what nobody asked for.
     pub async fn listen(&self, id: &str) -> Response {
         let request = self.client.get(self.url()).header("accept", "text/event-stream");
-        request.header("mcp-session-id", id).send().await.expect("an answer")
+        self.within(id, request).send().await.expect("an answer")
     }
 
     pub async fn delete(&self, id: &str) -> StatusCode {
-        let request = self.client.delete(self.url()).header("mcp-session-id", id);
+        let request = self.within(id, self.client.delete(self.url()));
         request.send().await.expect("an answer").status()
     }
 }
