@@ -2,6 +2,7 @@
 //! its task, its end. What rmcp asks of it is in `manage.rs`.
 
 use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use headcount::{Clock, CloseReason, Ended, Gate, SystemClock, TokioReaper};
@@ -21,8 +22,7 @@ pub type SessionGate<C = SystemClock> = Gate<String, SessionTag, C>;
 /// each slot is free again when rmcp has dropped the session's transport, on
 /// every way out.
 ///
-/// Give it to rmcp's `StreamableHttpService`, and put a
-/// [`McpLayer`](crate::McpLayer) around that. The gate's timeouts end sessions:
+/// [`McpGuard`](crate::McpGuard) makes rmcp's service of it. The gate's timeouts end sessions:
 /// a session that was made and never initialized, by the init timeout; one with
 /// nothing in flight, by the idle timeout. In flight is a request that was
 /// received and not answered, and an open stream.
@@ -36,8 +36,7 @@ pub type SessionGate<C = SystemClock> = Gate<String, SessionTag, C>;
 /// ```
 /// use std::sync::Arc;
 /// use headcount::{Gate, Limit};
-/// use headcount_rmcp::{GuardedSessions, McpLayer, SessionGate, Subjects};
-/// use rmcp::transport::streamable_http_server::StreamableHttpService;
+/// use headcount_rmcp::{GuardedSessions, McpGuard, SessionGate, Subjects};
 /// # #[derive(Clone)] struct Handler;
 /// # impl rmcp::ServerHandler for Handler {}
 ///
@@ -47,9 +46,10 @@ pub type SessionGate<C = SystemClock> = Gate<String, SessionTag, C>;
 ///     .subject_limit(Limit::at_most(10))
 ///     .build()?;
 /// let sessions = Arc::new(GuardedSessions::local(gate));
-/// let service = StreamableHttpService::new(|| Ok(Handler), sessions, Default::default());
-/// let layer = McpLayer::new().subjects(Subjects::header(http::HeaderName::from_static("x-client")));
-/// # let _ = (service, layer);
+/// let mcp = McpGuard::new(sessions)
+///     .subjects(Subjects::header(http::HeaderName::from_static("x-client")))
+///     .service(|| Ok(Handler), Default::default());
+/// # let _ = mcp;
 /// # Ok(())
 /// # }
 /// ```
@@ -139,6 +139,11 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
             ended.tag.finish(ended.reason);
         }
         expired.len()
+    }
+
+    /// From now on, nobody is anonymous for lack of a layer.
+    pub(crate) fn expects_subjects(&self) {
+        self.shared.expects_subjects.store(true, Relaxed);
     }
 
     /// Starts the task that tells of ended sessions, if none was.

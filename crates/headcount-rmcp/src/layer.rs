@@ -5,45 +5,75 @@
 //! whatever the manager's error is. So this layer opens a visit around the
 //! request (`visit.rs`), and puts the right answer in the place of that 500.
 
+use std::any::{Any, TypeId};
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use headcount_tower::{Answers, GateBody, Subjects};
+use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tokio::task::futures::TaskLocalFuture;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::rules::OtherSubjects;
 use crate::visit::{Verdict, Visit};
 
 /// Answers a refused client of a [guarded](crate::GuardedSessions) rmcp service
 /// with 503 or 429 and `Retry-After`, and one whose session has ended with 404,
 /// where rmcp alone says 500.
 ///
-/// It goes around rmcp's `StreamableHttpService`, and inside of authentication,
-/// which says who the subject is. It decides nothing: the gate does, once, when
+/// [`McpGuard`](crate::McpGuard) makes one that its manager knows of; this by
+/// itself is for who mounts a manager by hand, such as
+/// [`BoundedSessionManager`](crate::BoundedSessionManager). It goes around rmcp's
+/// `StreamableHttpService`, and inside of authentication, which says who the
+/// subject is. Where something in between may serve a request in a task of its
+/// own, [`Visited`](crate::Visited) goes directly around rmcp's. It decides nothing: the gate does, once, when
 /// rmcp opens a session. Requests of existing sessions pass, as do those of
 /// the protocol 2026-07-28, which have none.
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct McpLayer {
     subjects: Subjects<String>,
+    has_subjects: bool,
+    /// What becomes of other subjects, unless it is said.
+    by_kind: OtherSubjects,
+    others: Option<OtherSubjects>,
     answers: Answers,
 }
 
 impl McpLayer {
     /// All sessions are anonymous, and refusals are JSON-RPC errors.
     pub fn new() -> Self {
-        Self { subjects: Subjects::anonymous(), answers: Answers::json_rpc() }
+        Self {
+            subjects: Subjects::anonymous(),
+            has_subjects: false,
+            by_kind: OtherSubjects::NotFound,
+            others: None,
+            answers: Answers::json_rpc(),
+        }
     }
 
-    /// Who a session counts as.
-    pub fn subjects(mut self, subjects: Subjects<String>) -> Self {
-        self.subjects = subjects;
+    /// Who a session counts as; a subject that is no text counts by its text
+    /// form, as in `Subjects::peer()`.
+    pub fn subjects<K: ToString + 'static>(mut self, subjects: Subjects<K>) -> Self {
+        self.has_subjects = true;
+        self.by_kind = by_kind::<K>();
+        self.subjects = texts(subjects);
+        self
+    }
+
+    /// What a request is answered that names the session of another subject.
+    /// Unless it is said, [`NotFound`](OtherSubjects::NotFound); where subjects
+    /// are addresses, by their type, [`Served`](OtherSubjects::Served), since a
+    /// client that moves comes from another one.
+    pub fn other_subjects(mut self, others: OtherSubjects) -> Self {
+        self.others = Some(others);
         self
     }
 
@@ -51,6 +81,36 @@ impl McpLayer {
     pub fn answers(mut self, answers: Answers) -> Self {
         self.answers = answers;
         self
+    }
+
+    pub(crate) const fn has_subjects(&self) -> bool {
+        self.has_subjects
+    }
+
+    fn visit(&self, parts: &Parts) -> Arc<Visit> {
+        Visit::new(self.subjects.of(parts), self.others.unwrap_or(self.by_kind))
+    }
+}
+
+/// Does a client stay who it is?
+fn by_kind<K: 'static>() -> OtherSubjects {
+    let addresses = [
+        TypeId::of::<IpAddr>(),
+        TypeId::of::<Ipv4Addr>(),
+        TypeId::of::<Ipv6Addr>(),
+        TypeId::of::<SocketAddr>(),
+    ];
+    match addresses.contains(&TypeId::of::<K>()) {
+        true => OtherSubjects::Served,
+        false => OtherSubjects::NotFound,
+    }
+}
+
+/// What is text is not written anew.
+fn texts<K: ToString + 'static>(subjects: Subjects<K>) -> Subjects<String> {
+    match (&subjects as &dyn Any).downcast_ref::<Subjects<String>>() {
+        Some(texts) => texts.clone(),
+        None => Subjects::by(move |parts| Ok(subjects.of(parts)?.map(|key| key.to_string()))),
     }
 }
 
@@ -88,8 +148,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (parts, body) = request.into_parts();
-        let visit = Visit::new(self.layer.subjects.of(&parts));
+        let (mut parts, body) = request.into_parts();
+        let visit = self.layer.visit(&parts);
+        // For whom the task-local is lost on the way (`visited.rs`).
+        parts.extensions.insert(Arc::clone(&visit));
         // Within the visit too: a service may do its work before its future is
         // polled.
         let served = visit.hosts(|| self.inner.call(Request::from_parts(parts, body)));

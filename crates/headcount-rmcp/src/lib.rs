@@ -9,6 +9,7 @@ mod handing;
 mod layer;
 mod live;
 mod manage;
+mod mcp;
 mod pings;
 mod rules;
 mod sessionless;
@@ -17,6 +18,7 @@ mod stream;
 mod tag;
 mod transport;
 mod visit;
+mod visited;
 
 pub use bounded::{
     BoundedSessionError, BoundedSessionManager, BoundedSessionManagerBuilder, CloseReason,
@@ -25,9 +27,11 @@ pub use error::GuardError;
 pub use guard::{GuardedSessions, SessionGate};
 pub use headcount_tower::{Answers, BadSubject, Refusal, Subjects};
 pub use layer::{McpFuture, McpLayer, McpService};
+pub use mcp::{GuardedService, McpGuard};
 pub use rmcp::transport::streamable_http_server::session::SessionId;
 pub use rmcp::transport::streamable_http_server::session::local::SessionConfig;
-pub use rules::{OpenStreams, Pings, ReleaseOn, Rules, Unidentified};
+pub use rules::{OpenStreams, OtherSubjects, Pings, ReleaseOn, Rules, Unidentified};
 pub use sessionless::carries_no_session;
 pub use tag::SessionTag;
 pub use transport::GuardedTransport;
+pub use visited::{Visited, VisitedFuture};

@@ -211,6 +211,7 @@ mod tests {
     use headcount::{Gate, ManualClock};
 
     use super::*;
+    use crate::rules::OtherSubjects;
 
     /// A session that is idle after 10 ticks.
     fn live() -> (Gate<String, SessionTag, Arc<ManualClock>>, Live<Arc<ManualClock>>) {
@@ -219,7 +220,9 @@ mod tests {
             .clock(Arc::new(ManualClock::new()))
             .build()
             .expect("it is right");
-        let session = gate.admit(None::<&str>, SessionTag::new(None)).expect("there is room");
+        let session = gate
+            .admit(None::<&str>, SessionTag::new(None, OtherSubjects::Served))
+            .expect("there is room");
         let (live, owner) = Live::new("one".into(), session);
         // For as long as the test runs.
         std::mem::forget(owner);

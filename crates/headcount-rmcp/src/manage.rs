@@ -21,11 +21,13 @@ use crate::shared::PATIENCE;
 use crate::stream::GuardedStream;
 use crate::tag::SessionTag;
 use crate::transport::GuardedTransport;
-use crate::visit::{decided, decided_opening};
+use crate::visit::{decided, decided_opening, may_use};
 
 impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
+    /// The session, if there is one that this request may use.
     fn live(&self, id: &SessionId) -> Result<Arc<Live<C>>, GuardError<M::Error>> {
-        self.shared.live(id).ok_or(GuardError::Unknown)
+        let live = self.shared.live(id).filter(|live| may_use(live.handle.tag()));
+        live.ok_or(GuardError::Unknown)
     }
 
     /// A session that ends while it is worked on has ended, whatever the inner
@@ -51,8 +53,8 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
         if let Some(live) = self.shared.live(&id) {
             // One that is ending is not restored before it is gone.
             return Ok(match live.handle.reason() {
-                None => RestoreOutcome::AlreadyPresent,
-                Some(_) => RestoreOutcome::NotSupported,
+                None if may_use(live.handle.tag()) => RestoreOutcome::AlreadyPresent,
+                _ => RestoreOutcome::NotSupported,
             });
         }
         let _making = self.shared.making();
@@ -68,7 +70,7 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     }
 
     fn is_live(&self, id: &SessionId) -> bool {
-        self.shared.live(id).is_some_and(|live| live.handle.reason().is_none())
+        self.live(id).is_ok_and(|live| live.handle.reason().is_none())
     }
 
     async fn close(&self, id: &SessionId) -> Result<(), GuardError<M::Error>> {
@@ -76,6 +78,10 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
         let live = self.shared.live(id);
         let mut leaves_soon = false;
         if let Some(live) = &live {
+            // rmcp itself closes only what has ended, in no visit.
+            if live.handle.reason().is_none() && !may_use(live.handle.tag()) {
+                return Err(GuardError::Unknown);
+            }
             let reason = live.end(CloseReason::Closed);
             // Before it is told of: then its transport settles what is in flight.
             leaves_soon = live.is_quiet();
@@ -218,7 +224,7 @@ impl<M: SessionManager, C: Clock + 'static> SessionManager for GuardedSessions<M
     }
 
     async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
-        self.close(id).await
+        self.close(id).await.map_err(decided)
     }
 
     async fn create_stream(

@@ -39,6 +39,20 @@ pub enum OpenStreams {
     Ignored,
 }
 
+/// What a request is answered that names the session of another subject.
+///
+/// A choice of [`McpLayer`](crate::McpLayer), which knows who asks. Sessions that
+/// were opened anonymously are served to whoever has their id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherSubjects {
+    /// 404, as for an id that nobody has; the session does not notice. A request
+    /// without a subject is one of another.
+    NotFound,
+    /// It is served: for subjects by which a client is not the same all the time,
+    /// such as its address.
+    Served,
+}
+
 /// Is a ping a sign of life of the client, one that it sends or one that it
 /// answers?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -20,7 +20,7 @@
 //! all of it.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering::*, fence};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*, fence};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::error::GuardError;
 use crate::live::{Live, lock};
-use crate::rules::{ReleaseOn, Rules, Target, Unidentified};
+use crate::rules::{OtherSubjects, ReleaseOn, Rules, Target, Unidentified};
 use crate::tag::SessionTag;
 use crate::visit::Visit;
 
@@ -51,6 +51,8 @@ pub(crate) struct Shared<M: SessionManager, C: Clock + 'static> {
     pub(crate) inner: M,
     pub(crate) gate: Gate<String, SessionTag, C>,
     pub(crate) rules: Rules,
+    /// A layer is to say who asks, always.
+    pub(crate) expects_subjects: AtomicBool,
     registry: scc::HashMap<SessionId, Arc<Live<C>>>,
     /// Sessions that are being made.
     making: AtomicUsize,
@@ -72,6 +74,7 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
             inner,
             gate,
             rules,
+            expects_subjects: AtomicBool::new(false),
             registry: scc::HashMap::default(),
             making: AtomicUsize::new(0),
             left: Notify::new(),
@@ -93,12 +96,22 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
     /// The decision.
     pub(crate) fn reserve(&self) -> Result<Reserved<C>, GuardError<M::Error>> {
         let visit = Visit::current();
-        let subject = match visit.as_deref() {
-            Some(visit) => visit.subject.clone()?,
-            None if self.rules.unidentified == Unidentified::Anonymous => None,
+        let (subject, others) = match visit.as_deref() {
+            Some(visit) => (visit.subject.clone()?, visit.others),
+            None if self.expects_subjects.load(Relaxed) => {
+                tracing::error!(
+                    "a request came past the McpLayer whose subjects count, or was spawned on the \
+                     way, and is refused: mount what McpGuard::service makes, or what \
+                     McpGuard::inner does within McpGuard::layer"
+                );
+                return Err(GuardError::Unidentified);
+            }
+            None if self.rules.unidentified == Unidentified::Anonymous => {
+                (None, OtherSubjects::Served)
+            }
             None => return Err(GuardError::Unidentified),
         };
-        let tag = SessionTag::new(subject.clone());
+        let tag = SessionTag::new(subject.clone(), others);
         self.gate.reserve(subject.as_deref(), tag).map_err(|rejected| {
             self.tell_refused(rejected, subject.as_deref());
             rejected.into()

@@ -11,6 +11,8 @@ use headcount_tower::{BadSubject, Refusal};
 use tokio::task::futures::TaskLocalFuture;
 
 use crate::error::GuardError;
+use crate::rules::OtherSubjects;
+use crate::tag::SessionTag;
 
 tokio::task_local! {
     static VISIT: Arc<Visit>;
@@ -20,6 +22,8 @@ tokio::task_local! {
 #[derive(Debug)]
 pub(crate) struct Visit {
     pub(crate) subject: Result<Option<String>, BadSubject>,
+    /// Of sessions that are opened here.
+    pub(crate) others: OtherSubjects,
     verdict: OnceLock<Verdict>,
 }
 
@@ -32,8 +36,11 @@ pub(crate) enum Verdict {
 }
 
 impl Visit {
-    pub(crate) fn new(subject: Result<Option<String>, BadSubject>) -> Arc<Self> {
-        Arc::new(Self { subject, verdict: OnceLock::new() })
+    pub(crate) fn new(
+        subject: Result<Option<String>, BadSubject>,
+        others: OtherSubjects,
+    ) -> Arc<Self> {
+        Arc::new(Self { subject, others, verdict: OnceLock::new() })
     }
 
     /// The visit of the request that is being served here, if it has one.
@@ -59,6 +66,13 @@ impl Visit {
     pub(crate) fn verdict(&self) -> Option<&Verdict> {
         self.verdict.get()
     }
+}
+
+/// May the request that is served here use the session? One whose visit is lost
+/// comes from nobody.
+pub(crate) fn may_use(session: &SessionTag) -> bool {
+    let Some(owner) = session.owner() else { return true };
+    Visit::current().is_some_and(|visit| matches!(&visit.subject, Ok(Some(who)) if who == owner))
 }
 
 /// Leaves what the error means where the layer finds it.

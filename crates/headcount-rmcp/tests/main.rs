@@ -3,6 +3,7 @@
 mod bad_input;
 mod bounded;
 mod example;
+mod identity;
 mod manager;
 mod real_client;
 mod scenarios;

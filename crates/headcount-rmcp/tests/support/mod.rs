@@ -117,6 +117,9 @@ pub fn x_client() -> Subjects<String> {
     Subjects::header(http::HeaderName::from_static("x-client"))
 }
 
+/// Makes handlers.
+pub type Factory = Box<dyn Fn() -> std::io::Result<Handler> + Send + Sync>;
+
 /// Stops when it is dropped.
 pub struct Server<M> {
     pub sessions: Arc<M>,
@@ -167,21 +170,33 @@ impl<M: SessionManager> Server<M> {
 
     pub async fn serve_in(
         sessions: impl Into<Arc<M>>,
-        mut config: StreamableHttpServerConfig,
+        config: StreamableHttpServerConfig,
         layer: Option<McpLayer>,
     ) -> Self {
+        Self::mount(sessions.into(), config, |sessions, handler, config| {
+            let service = StreamableHttpService::new(handler, sessions, config);
+            match layer {
+                Some(layer) => {
+                    Router::new().nest_service("/mcp", tower_layer::Layer::layer(&layer, service))
+                }
+                None => Router::new().nest_service("/mcp", service),
+            }
+        })
+        .await
+    }
+
+    /// Serves what this makes of a manager, a factory of handlers and a
+    /// configuration.
+    pub async fn mount(
+        sessions: Arc<M>,
+        mut config: StreamableHttpServerConfig,
+        makes: impl FnOnce(Arc<M>, Factory, StreamableHttpServerConfig) -> Router,
+    ) -> Self {
         events::record();
-        let (sessions, calls, stop) = (sessions.into(), Calls::new(), CancellationToken::new());
+        let (calls, stop) = (Calls::new(), CancellationToken::new());
         config.cancellation_token = stop.clone();
         let handler = Handler { calls: calls.clone() };
-        let service =
-            StreamableHttpService::new(move || Ok(handler.clone()), sessions.clone(), config);
-        let router = match layer {
-            Some(layer) => {
-                Router::new().nest_service("/mcp", tower_layer::Layer::layer(&layer, service))
-            }
-            None => Router::new().nest_service("/mcp", service),
-        };
+        let router = makes(sessions.clone(), Box::new(move || Ok(handler.clone())), config);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it has one");
         let task = tokio::spawn(async move {
