@@ -98,6 +98,11 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     C: Clock,
 {
+    /// How many sessions each subject may have that is no exception.
+    pub fn subject_limit(&self) -> Limit {
+        self.overrides.default_limit()
+    }
+
     /// Changes how many sessions each subject may have that is no exception;
     /// returns what it was.
     pub fn set_subject_limit(&self, limit: Limit) -> Limit {

@@ -10,7 +10,7 @@ use rmcp::transport::streamable_http_server::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
 use tokio::runtime::Handle;
 
-use crate::live::lock;
+use crate::lock::lock;
 use crate::rules::Rules;
 use crate::shared::Shared;
 use crate::tag::SessionTag;
@@ -144,6 +144,11 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     /// From now on, nobody is anonymous for lack of a layer.
     pub(crate) fn expects_subjects(&self) {
         self.shared.expects_subjects.store(true, Relaxed);
+    }
+
+    /// Calls without a session are counted.
+    pub(crate) fn calls_are_bounded(&self) {
+        self.shared.calls_are_bounded.store(true, Relaxed);
     }
 
     /// Starts the task that tells of ended sessions, if none was.

@@ -4,25 +4,33 @@
 //! rmcp tells its session manager nothing of the request, and answers 500
 //! whatever the manager's error is. So this layer opens a visit around the
 //! request (`visit.rs`), and puts the right answer in the place of that 500.
+//!
+//! What has no session is let in where rmcp makes a handler for it (`mcp.rs`), and
+//! here where it makes none. Its slot goes with the response's body.
 
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use headcount_tower::{Answers, GateBody, Subjects};
+use headcount_tower::{Answers, GateBody, Refusal, Subjects};
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::task::futures::TaskLocalFuture;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::addressed::addressed;
+use crate::calls::{Gates, Kind};
 use crate::rules::OtherSubjects;
-use crate::visit::{Verdict, Visit};
+use crate::sessionless::{listens, names_session, resumes};
+use crate::visit::{Asks, Handshake, Verdict, Visit};
 
 /// Answers a refused client of a [guarded](crate::GuardedSessions) rmcp service
 /// with 503 or 429 and `Retry-After`, and one whose session has ended with 404,
@@ -34,8 +42,8 @@ use crate::visit::{Verdict, Visit};
 /// `StreamableHttpService`, and inside of authentication, which says who the
 /// subject is. Where something in between may serve a request in a task of its
 /// own, [`Visited`](crate::Visited) goes directly around rmcp's. It decides nothing: the gate does, once, when
-/// rmcp opens a session. Requests of existing sessions pass, as do those of
-/// the protocol 2026-07-28, which have none.
+/// rmcp opens a session, or, with the gates of a [`McpGuard`](crate::McpGuard),
+/// makes a handler for a call that has none. Requests of existing sessions pass.
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct McpLayer {
@@ -45,6 +53,8 @@ pub struct McpLayer {
     by_kind: OtherSubjects,
     others: Option<OtherSubjects>,
     answers: Answers,
+    /// Of what has no session.
+    gates: Arc<Gates>,
 }
 
 impl McpLayer {
@@ -56,6 +66,7 @@ impl McpLayer {
             by_kind: OtherSubjects::NotFound,
             others: None,
             answers: Answers::json_rpc(),
+            gates: Arc::default(),
         }
     }
 
@@ -87,8 +98,31 @@ impl McpLayer {
         self.has_subjects
     }
 
+    pub(crate) const fn gates(&self) -> &Arc<Gates> {
+        &self.gates
+    }
+
+    pub(crate) fn with_gates(mut self, gates: Gates) -> Self {
+        self.gates = Arc::new(gates);
+        self
+    }
+
     fn visit(&self, parts: &Parts) -> Arc<Visit> {
-        Visit::new(self.subjects.of(parts), self.others.unwrap_or(self.by_kind))
+        let stays_open = resumes(parts) || listens(parts);
+        let asks = Asks {
+            subject: self.subjects.of(parts),
+            by_subjects: self.has_subjects,
+            others: self.others.unwrap_or(self.by_kind),
+            kind: if stays_open { Kind::Stream } else { Kind::Call },
+        };
+        Visit::new(asks, Arc::clone(&self.gates))
+    }
+
+    /// Does rmcp answer with a stream that is in no session, and make no handler
+    /// for it?
+    fn replays(&self, parts: &Parts) -> bool {
+        let without_sessions = self.gates.without_sessions.load(Relaxed);
+        resumes(parts) && (without_sessions || !names_session(parts))
     }
 }
 
@@ -138,6 +172,7 @@ pub struct McpService<S> {
 impl<S, B, R> Service<Request<B>> for McpService<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
+    R: Body<Data = Bytes>,
 {
     type Response = Response<GateBody<R>>;
     type Error = S::Error;
@@ -150,13 +185,20 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
         let visit = self.layer.visit(&parts);
+        let layer = self.layer.clone();
+        if self.layer.replays(&parts) {
+            if let Err(refusal) = visit.is_served(Handshake::IsACall) {
+                return McpFuture { state: State::Refused { refusal }, visit, layer };
+            }
+        }
         // For whom the task-local is lost on the way (`visited.rs`).
         parts.extensions.insert(Arc::clone(&visit));
+        let is_call = parts.method == Method::POST;
         // Within the visit too: a service may do its work before its future is
         // polled.
         let served = visit.hosts(|| self.inner.call(Request::from_parts(parts, body)));
-        let answers = self.layer.answers.clone();
-        McpFuture { served: Visit::of(&visit, served), visit, answers }
+        let state = State::Served { served: Visit::of(&visit, served), is_call };
+        McpFuture { state, visit, layer }
     }
 }
 
@@ -164,32 +206,67 @@ pin_project! {
     /// The answer of a [`McpService`].
     pub struct McpFuture<F> {
         #[pin]
-        served: TaskLocalFuture<Arc<Visit>, F>,
+        state: State<F>,
         visit: Arc<Visit>,
-        answers: Answers,
+        layer: McpLayer,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<F> {
+        Served { #[pin] served: TaskLocalFuture<Arc<Visit>, F>, is_call: bool },
+        Refused { refusal: Refusal },
     }
 }
 
 impl<F, R, E> Future for McpFuture<F>
 where
     F: Future<Output = Result<Response<R>, E>>,
+    R: Body<Data = Bytes>,
 {
     type Output = Result<Response<GateBody<R>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = ready!(this.served.poll(cx))?;
-        let meant = match this.visit.verdict() {
-            // Where rmcp made the best of a refusal, as of a stream that is
-            // not resumed, that stands.
-            Some(verdict) if response.status() == StatusCode::INTERNAL_SERVER_ERROR => verdict,
-            _ => return Poll::Ready(Ok(response.map(GateBody::inner))),
+        let (served, is_call) = match this.state.project() {
+            StateProjection::Served { served, is_call } => (served, *is_call),
+            StateProjection::Refused { refusal } => {
+                return Poll::Ready(Ok(refused(this.layer, this.visit, refusal)));
+            }
         };
-        Poll::Ready(Ok(match meant {
-            Verdict::Refused(refusal) => this.answers.answer(refusal).map(GateBody::full),
-            Verdict::Gone => gone(),
-        }))
+        let response = ready!(served.poll(cx))?;
+        let status = response.status();
+        // Where rmcp made the best of a refusal, as of a stream that is not
+        // resumed, that stands.
+        let verdict = this.visit.verdict().filter(|_| status == StatusCode::INTERNAL_SERVER_ERROR);
+        let answer = match verdict {
+            Some(Verdict::Refused(refusal)) => refused(this.layer, this.visit, refusal),
+            Some(Verdict::Gone) => gone(),
+            None if this.visit.has_slot() => {
+                let visit = Arc::clone(this.visit);
+                response.map(|body| GateBody::holding(body, visit))
+            }
+            None => {
+                if is_call && status.is_success() && this.visit.is_unknown() {
+                    this.layer.gates.warn_of_uncounted();
+                }
+                response.map(GateBody::inner)
+            }
+        };
+        this.visit.forgets();
+        Poll::Ready(Ok(answer))
     }
+}
+
+/// The answer, to the request that it is the answer to.
+fn refused<R>(layer: &McpLayer, visit: &Visit, refusal: &Refusal) -> Response<GateBody<R>> {
+    let answer = layer.answers.answer(refusal);
+    let answer = match visit.request_id() {
+        Some(id) => addressed(answer, &id),
+        None => answer,
+    };
+    answer.map(GateBody::full)
 }
 
 /// As rmcp answers those whose session it does not know: clients open another

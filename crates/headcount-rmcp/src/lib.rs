@@ -2,12 +2,16 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]
 
+mod addressed;
+mod anonymous;
 mod bounded;
+mod calls;
 mod error;
 mod guard;
 mod handing;
 mod layer;
 mod live;
+mod lock;
 mod manage;
 mod mcp;
 mod pings;
@@ -23,6 +27,7 @@ mod visited;
 pub use bounded::{
     BoundedSessionError, BoundedSessionManager, BoundedSessionManagerBuilder, CloseReason,
 };
+pub use calls::CallGate;
 pub use error::GuardError;
 pub use guard::{GuardedSessions, SessionGate};
 pub use headcount_tower::{Answers, BadSubject, Refusal, Subjects};
@@ -34,4 +39,4 @@ pub use rules::{OpenStreams, OtherSubjects, Pings, ReleaseOn, Rules, Unidentifie
 pub use sessionless::carries_no_session;
 pub use tag::SessionTag;
 pub use transport::GuardedTransport;
-pub use visited::{Visited, VisitedFuture};
+pub use visited::{Visited, VisitedBody, VisitedFuture};

@@ -22,7 +22,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::*};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Instant;
 
 use headcount::{Activity, Clock, CloseReason, Closed, EnterError, Session, SessionHandle};
@@ -31,6 +31,7 @@ use rmcp::transport::streamable_http_server::session::SessionId;
 use tokio::sync::Notify;
 
 use crate::error::GuardError;
+use crate::lock::lock;
 use crate::tag::SessionTag;
 
 /// Dropping the last one, or taking out what is in it, frees the slots.
@@ -193,11 +194,6 @@ impl<C: Clock> Live<C> {
     fn requests(&self) -> MutexGuard<'_, HashMap<RequestId, Request<C>>> {
         lock(&self.requests)
     }
-}
-
-/// What is behind these locks is whole between any two statements.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<C: Clock> fmt::Debug for Live<C> {

@@ -21,7 +21,7 @@ use crate::shared::PATIENCE;
 use crate::stream::GuardedStream;
 use crate::tag::SessionTag;
 use crate::transport::GuardedTransport;
-use crate::visit::{decided, decided_opening, may_use};
+use crate::visit::{decided, decided_opening, in_session, may_use};
 
 impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     /// The session, if there is one that this request may use.
@@ -42,6 +42,7 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
         let reservation = self.shared.reserve()?;
         let (id, transport) = self.inner().create_session().await.map_err(GuardError::Inner)?;
         let transport = GuardedTransport::begin(&self.shared, reservation, id.clone(), transport)?;
+        in_session();
         Ok((id, transport))
     }
 
@@ -220,6 +221,7 @@ impl<M: SessionManager, C: Clock + 'static> SessionManager for GuardedSessions<M
     }
 
     async fn has_session(&self, id: &SessionId) -> Result<bool, Self::Error> {
+        in_session();
         Ok(self.is_live(id) && self.inner().has_session(id).await.map_err(GuardError::Inner)?)
     }
 
@@ -265,7 +267,9 @@ impl<M: SessionManager, C: Clock + 'static> SessionManager for GuardedSessions<M
         self.restore(id).await.map_err(decided)
     }
 
+    /// rmcp asks for it with every request.
     fn event_store(&self) -> Option<Arc<dyn EventStore>> {
+        self.shared.warn_of_unbounded_calls();
         self.inner().event_store()
     }
 }

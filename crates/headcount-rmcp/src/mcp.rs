@@ -6,7 +6,9 @@
 //! layer with subjects is to be there, and refuses what comes past it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use headcount::{Clock, SystemClock};
 use headcount_tower::{Answers, Subjects};
@@ -15,11 +17,16 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use rmcp::transport::streamable_http_server::{
     SessionManager, StreamableHttpServerConfig, StreamableHttpService,
 };
+use tokio::time::timeout;
 use tower_layer::Layer;
 
+use crate::calls::{CallGate, Gates, Kind};
 use crate::guard::GuardedSessions;
 use crate::layer::{McpLayer, McpService};
+use crate::lock::lock;
 use crate::rules::OtherSubjects;
+use crate::shared::PATIENCE;
+use crate::visit::{Handshake, Verdict, Visit};
 use crate::visited::Visited;
 
 /// rmcp's service with guarded sessions, in a layer that knows who asks: all that
@@ -31,7 +38,14 @@ use crate::visited::Visited;
 pub struct McpGuard<M: SessionManager = LocalSessionManager, C: Clock + 'static = SystemClock> {
     sessions: Arc<GuardedSessions<M, C>>,
     layer: McpLayer,
+    /// Each ends what rmcp's service of a configuration still does.
+    stops: Arc<Mutex<Vec<Stop>>>,
 }
+
+type Stop = Box<dyn Fn() + Send + Sync>;
+
+/// As long as rmcp gives the handlers of a session.
+const CALLS_END: Duration = Duration::from_secs(5);
 
 /// rmcp's service, to be mounted in a [`McpLayer`].
 pub type GuardedService<S, M = LocalSessionManager, C = SystemClock> =
@@ -40,7 +54,7 @@ pub type GuardedService<S, M = LocalSessionManager, C = SystemClock> =
 impl<M: SessionManager, C: Clock + 'static> McpGuard<M, C> {
     /// All sessions are anonymous, and refusals are JSON-RPC errors.
     pub fn new(sessions: Arc<GuardedSessions<M, C>>) -> Self {
-        Self { sessions, layer: McpLayer::new() }
+        Self { sessions, layer: McpLayer::new(), stops: Arc::default() }
     }
 
     /// As [`McpLayer::subjects`].
@@ -54,6 +68,27 @@ impl<M: SessionManager, C: Clock + 'static> McpGuard<M, C> {
     #[must_use]
     pub fn other_subjects(mut self, others: OtherSubjects) -> Self {
         self.layer = self.layer.other_subjects(others);
+        self
+    }
+
+    /// Counts calls of clients without sessions by this gate, from when rmcp makes
+    /// a handler for one until its response has ended.
+    ///
+    /// The gate needs no timeouts: a call is in flight all the time.
+    #[must_use]
+    pub fn calls<D: Clock + 'static>(mut self, gate: CallGate<D>) -> Self {
+        let streams = self.layer.gates().streams.clone();
+        self.layer = self.layer.with_gates(Gates::new(Some(Arc::new(gate)), streams));
+        self
+    }
+
+    /// Counts the streams that clients without sessions keep open
+    /// (`subscriptions/listen`, and what goes on after it was cut off) by this gate
+    /// instead of that of calls, until they close.
+    #[must_use]
+    pub fn streams<D: Clock + 'static>(mut self, gate: CallGate<D>) -> Self {
+        let calls = self.layer.gates().calls.clone();
+        self.layer = self.layer.with_gates(Gates::new(calls, Some(Arc::new(gate))));
         self
     }
 
@@ -87,19 +122,72 @@ impl<M: SessionManager, C: Clock + 'static> McpGuard<M, C> {
         config: StreamableHttpServerConfig,
     ) -> GuardedService<S, M, C> {
         self.bind();
-        Visited::new(StreamableHttpService::new(handler, Arc::clone(&self.sessions), config))
+        let gates = Arc::clone(self.layer.gates());
+        let handshake = match config.legacy_session_mode {
+            true => Handshake::Opens,
+            false => Handshake::IsACall,
+        };
+        gates.without_sessions.store(handshake == Handshake::IsACall, Relaxed);
+        let token = config.cancellation_token.clone();
+        lock(&self.stops).push(Box::new(move || token.cancel()));
+        let counted = move || {
+            may_serve(&gates, handshake)?;
+            handler()
+        };
+        Visited::new(StreamableHttpService::new(counted, Arc::clone(&self.sessions), config))
+    }
+
+    /// Lets nobody in any more, and ends all that is there: sessions, then calls,
+    /// which have up to five seconds, then streams. It is done when the sessions
+    /// have left; a client that reads nothing does not keep it from that.
+    ///
+    /// It cancels the `cancellation_token` of each configuration that it was given.
+    pub async fn shutdown(&self) {
+        let gates = self.layer.gates();
+        gates.close();
+        let calls = timeout(CALLS_END, gates.emptied(Kind::Call));
+        _ = tokio::join!(self.sessions.shutdown(), calls);
+        for stop in lock(&self.stops).iter() {
+            stop();
+        }
+        let left = async { tokio::join!(gates.emptied(Kind::Call), gates.emptied(Kind::Stream)) };
+        _ = timeout(PATIENCE, left).await;
     }
 
     fn bind(&self) {
         if self.layer.has_subjects() {
             self.sessions.expects_subjects();
         }
+        if self.layer.gates().calls.is_some() {
+            self.sessions.calls_are_bounded();
+        }
+    }
+}
+
+/// rmcp makes a handler: for a call without a session, or for a session that is
+/// about to be opened.
+fn may_serve(gates: &Gates, handshake: Handshake) -> std::io::Result<()> {
+    match Visit::current() {
+        Some(visit) => visit.is_served(handshake).map_err(|refusal| {
+            visit.decide(Verdict::Refused(refusal));
+            std::io::Error::other(refusal)
+        }),
+        None if gates.calls.is_none() => Ok(()),
+        None => {
+            tracing::error!(
+                "a request came past McpGuard::layer, so that nobody counts it, and is refused: \
+                 mount what McpGuard::service makes, or what McpGuard::inner does within \
+                 McpGuard::layer"
+            );
+            Err(std::io::Error::other("nobody counts this request"))
+        }
     }
 }
 
 impl<M: SessionManager, C: Clock + 'static> Clone for McpGuard<M, C> {
     fn clone(&self) -> Self {
-        Self { sessions: Arc::clone(&self.sessions), layer: self.layer.clone() }
+        let (sessions, stops) = (Arc::clone(&self.sessions), Arc::clone(&self.stops));
+        Self { sessions, layer: self.layer.clone(), stops }
     }
 }
 
@@ -108,6 +196,6 @@ impl<M: SessionManager, C: Clock + 'static> fmt::Debug for McpGuard<M, C> {
         f.debug_struct("McpGuard")
             .field("sessions", &self.sessions)
             .field("layer", &self.layer)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

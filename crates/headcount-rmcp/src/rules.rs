@@ -93,6 +93,7 @@ pub struct Rules {
     pub(crate) pings: Pings,
     pub(crate) begins: Begins,
     pub(crate) logs_subjects: bool,
+    pub(crate) calls_bounded_elsewhere: bool,
     pub(crate) target: Target,
     pub(crate) reason: fn(CloseReason) -> String,
 }
@@ -106,6 +107,7 @@ impl Default for Rules {
             pings: Pings::default(),
             begins: Begins::default(),
             logs_subjects: false,
+            calls_bounded_elsewhere: false,
             target: Target::default(),
             reason: |reason| reason.to_string(),
         }
@@ -134,6 +136,14 @@ impl Rules {
     /// Whether pings keep a session from being idle.
     pub fn pings(mut self, pings: Pings) -> Self {
         self.pings = pings;
+        self
+    }
+
+    /// Calls of clients without sessions are bounded by other means than
+    /// [`McpGuard::calls`](crate::McpGuard::calls), or need not be: no warning says
+    /// that they are not.
+    pub fn calls_bounded_elsewhere(mut self) -> Self {
+        self.calls_bounded_elsewhere = true;
         self
     }
 

@@ -24,18 +24,20 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*, fence};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use headcount::{Clock, CloseReason, Gate, Rejected, Reservation};
+use headcount::{Clock, CloseReason, Gate, Limit, Rejected, Reservation};
 use rmcp::transport::streamable_http_server::SessionManager;
 use rmcp::transport::streamable_http_server::session::SessionId;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
+use crate::anonymous::Anonymous;
 use crate::error::GuardError;
-use crate::live::{Live, lock};
+use crate::live::Live;
+use crate::lock::lock;
 use crate::rules::{OtherSubjects, ReleaseOn, Rules, Target, Unidentified};
 use crate::tag::SessionTag;
-use crate::visit::Visit;
+use crate::visit::{Visit, warn_of_anonymous};
 
 /// An event, by the name that the rules say.
 macro_rules! info {
@@ -53,6 +55,9 @@ pub(crate) struct Shared<M: SessionManager, C: Clock + 'static> {
     pub(crate) rules: Rules,
     /// A layer is to say who asks, always.
     pub(crate) expects_subjects: AtomicBool,
+    /// Calls without a session are counted, or it was said that they are not.
+    pub(crate) calls_are_bounded: AtomicBool,
+    anonymous: Anonymous,
     registry: scc::HashMap<SessionId, Arc<Live<C>>>,
     /// Sessions that are being made.
     making: AtomicUsize,
@@ -73,8 +78,10 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
         Self {
             inner,
             gate,
+            calls_are_bounded: AtomicBool::new(rules.calls_bounded_elsewhere),
             rules,
             expects_subjects: AtomicBool::new(false),
+            anonymous: Anonymous::default(),
             registry: scc::HashMap::default(),
             making: AtomicUsize::new(0),
             left: Notify::new(),
@@ -93,11 +100,23 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
         *lock(&self.runtime) = Some(runtime);
     }
 
+    /// Says once what nobody counts.
+    pub(crate) fn warn_of_unbounded_calls(&self) {
+        let says =
+            !self.calls_are_bounded.load(Relaxed) && !self.calls_are_bounded.swap(true, Relaxed);
+        if says {
+            tracing::warn!(
+                "calls of clients without sessions are served and not bounded: give \
+                 McpGuard::calls a gate, or set Rules::calls_bounded_elsewhere"
+            );
+        }
+    }
+
     /// The decision.
     pub(crate) fn reserve(&self) -> Result<Reserved<C>, GuardError<M::Error>> {
         let visit = Visit::current();
         let (subject, others) = match visit.as_deref() {
-            Some(visit) => (visit.subject.clone()?, visit.others),
+            Some(visit) => (visit.asks.subject.clone()?, visit.asks.others),
             None if self.expects_subjects.load(Relaxed) => {
                 tracing::error!(
                     "a request came past the McpLayer whose subjects count, or was spawned on the \
@@ -112,10 +131,17 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
             None => return Err(GuardError::Unidentified),
         };
         let tag = SessionTag::new(subject.clone(), others);
-        self.gate.reserve(subject.as_deref(), tag).map_err(|rejected| {
-            self.tell_refused(rejected, subject.as_deref());
-            rejected.into()
-        })
+        let subject = subject.as_deref();
+        let reserved = self.gate.reserve(subject, tag).map_err(|rejected| {
+            self.tell_refused(rejected, subject);
+            rejected
+        })?;
+        if self.anonymous.are_all(subject) {
+            let by_subjects = visit.is_some_and(|visit| visit.asks.by_subjects);
+            let limits_subjects = self.gate.subject_limit() != Limit::UNLIMITED;
+            warn_of_anonymous("sessions", by_subjects, limits_subjects);
+        }
+        Ok(reserved)
     }
 
     /// The session is there, and its end is heard of.

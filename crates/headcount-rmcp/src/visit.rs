@@ -1,16 +1,31 @@
-//! Read after `rules.rs`. What goes from a request to the manager, and from the
+//! Read after `calls.rs`. What goes from a request to the manager, and from the
 //! manager to the response, past rmcp: who asks, and what a refusal meant.
 //!
 //! rmcp calls a session manager within the future of the request it serves, so
 //! a task-local of that future is seen by both, and by nobody else. What a
 //! manager does elsewhere, in a session's own task, has no visit.
+//!
+//! *What a request is*: rmcp alone knows, since the body says so. Before it serves
+//! one it either asks the manager for the session, or makes a handler (`mcp.rs`);
+//! whichever comes first decides. A head that names a session decides nothing: a
+//! body can say that it has none.
+//!
+//! *How long a call is under way*: as long as its visit lives. The response has it
+//! until its body has ended, and so has whoever has the request's extensions: a
+//! handler that kept them.
 
-use std::sync::{Arc, OnceLock};
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock};
 
+use bytes::Bytes;
 use headcount_tower::{BadSubject, Refusal};
+use memchr::memmem;
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage, RequestId};
 use tokio::task::futures::TaskLocalFuture;
 
+use crate::calls::{Gates, Kind, Slot};
 use crate::error::GuardError;
+use crate::lock::lock;
 use crate::rules::OtherSubjects;
 use crate::tag::SessionTag;
 
@@ -19,12 +34,40 @@ tokio::task_local! {
 }
 
 /// A request on its way through rmcp.
-#[derive(Debug)]
 pub(crate) struct Visit {
+    pub(crate) asks: Asks,
+    gates: Arc<Gates>,
+    stage: Mutex<Stage>,
+    /// Of a request that names no session, as it came; empty once it is of no use.
+    body: Mutex<Vec<Bytes>>,
+    verdict: OnceLock<Verdict>,
+}
+
+/// Who asks, by the layer, and for what, by the request's head.
+pub(crate) struct Asks {
     pub(crate) subject: Result<Option<String>, BadSubject>,
+    /// The layer was told whom requests count as.
+    pub(crate) by_subjects: bool,
     /// Of sessions that are opened here.
     pub(crate) others: OtherSubjects,
-    verdict: OnceLock<Verdict>,
+    pub(crate) kind: Kind,
+}
+
+/// What the request has turned out to be.
+#[derive(Debug)]
+enum Stage {
+    Unknown,
+    /// Part of a session, which is what counts.
+    InSession,
+    /// By itself, and counted by itself if there is a gate for it.
+    Alone(Option<Slot>),
+}
+
+/// Do requests that begin a handshake open a session?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Handshake {
+    Opens,
+    IsACall,
 }
 
 /// What rmcp's answer should have been.
@@ -36,11 +79,9 @@ pub(crate) enum Verdict {
 }
 
 impl Visit {
-    pub(crate) fn new(
-        subject: Result<Option<String>, BadSubject>,
-        others: OtherSubjects,
-    ) -> Arc<Self> {
-        Arc::new(Self { subject, others, verdict: OnceLock::new() })
+    pub(crate) fn new(asks: Asks, gates: Arc<Gates>) -> Arc<Self> {
+        let (stage, body) = (Mutex::new(Stage::Unknown), Mutex::default());
+        Arc::new(Self { asks, gates, stage, body, verdict: OnceLock::new() })
     }
 
     /// The visit of the request that is being served here, if it has one.
@@ -66,13 +107,124 @@ impl Visit {
     pub(crate) fn verdict(&self) -> Option<&Verdict> {
         self.verdict.get()
     }
+
+    /// A part of the request's body has come.
+    pub(crate) fn keeps(&self, part: Bytes) {
+        lock(&self.body).push(part);
+    }
+
+    /// The id of the request, as far as it was kept.
+    pub(crate) fn request_id(&self) -> Option<RequestId> {
+        match message(&lock(&self.body))? {
+            JsonRpcMessage::Request(request) => Some(request.id),
+            _ => None,
+        }
+    }
+
+    /// Its body is of no use any more.
+    pub(crate) fn forgets(&self) {
+        lock(&self.body).clear();
+    }
+
+    /// Whoever has a session to look after does.
+    pub(crate) fn is_in_session(&self) {
+        let before = std::mem::replace(&mut *lock(&self.stage), Stage::InSession);
+        drop(before);
+    }
+
+    /// rmcp is about to serve the request, or to open a session for it. In a
+    /// session that is nothing new; otherwise it is let in here, once.
+    pub(crate) fn is_served(&self, handshake: Handshake) -> Result<(), Refusal> {
+        let mut stage = lock(&self.stage);
+        if !matches!(*stage, Stage::Unknown) {
+            return Ok(());
+        }
+        if handshake == Handshake::Opens && opens(&lock(&self.body)) {
+            return Ok(());
+        }
+        *stage = Stage::Alone(self.admit()?);
+        self.forgets();
+        Ok(())
+    }
+
+    fn admit(&self) -> Result<Option<Slot>, Refusal> {
+        let Some(gate) = self.gates.of(self.asks.kind) else { return Ok(None) };
+        let subject = self.asks.subject.as_ref().map_err(|bad| *bad)?.as_deref();
+        let slot = self.gates.admit(gate, self.asks.kind, subject)?;
+        if self.gates.anonymous.are_all(subject) {
+            warn_of_anonymous("calls", self.asks.by_subjects, gate.limits_subjects());
+        }
+        Ok(Some(slot))
+    }
+
+    /// Is it counted by itself?
+    pub(crate) fn has_slot(&self) -> bool {
+        matches!(*lock(&self.stage), Stage::Alone(Some(_)))
+    }
+
+    /// Has nobody been asked about it?
+    pub(crate) fn is_unknown(&self) -> bool {
+        matches!(*lock(&self.stage), Stage::Unknown)
+    }
+}
+
+/// Without the subject, which may be a person's name, and the body.
+impl fmt::Debug for Visit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Visit").field("verdict", &self.verdict).finish_non_exhaustive()
+    }
+}
+
+/// As rmcp reads a body.
+fn message(body: &[Bytes]) -> Option<ClientJsonRpcMessage> {
+    match body {
+        [part] => serde_json::from_slice(part).ok(),
+        parts => serde_json::from_slice(&parts.concat()).ok(),
+    }
+}
+
+/// Is it a handshake? rmcp reads the same bytes by the same parser, and opens a
+/// session: so nobody gains anything by saying so.
+fn opens(body: &[Bytes]) -> bool {
+    // Most are not, and need not be read for it.
+    const METHOD: &[u8] = b"initialize";
+    let whole = body.len() > 1 || body.iter().any(|part| memmem::find(part, METHOD).is_some());
+    whole
+        && matches!(
+            message(body),
+            Some(JsonRpcMessage::Request(request))
+                if matches!(request.request, ClientRequest::InitializeRequest(_))
+        )
+}
+
+/// A limit of subjects is of no use, since nobody has a name.
+pub(crate) fn warn_of_anonymous(what: &str, by_subjects: bool, limits_subjects: bool) {
+    if by_subjects {
+        tracing::warn!(
+            "the first hundred {what} were all anonymous, so `subjects` finds nobody: see that \
+             what it looks for is set before the request gets to the layer"
+        );
+    } else if limits_subjects {
+        tracing::warn!(
+            "the first hundred {what} were all anonymous, so the gate's `subject_limit` applies \
+             to nobody: give McpGuard::subjects, or set Limit::UNLIMITED"
+        );
+    }
+}
+
+/// The request that is served here is part of a session.
+pub(crate) fn in_session() {
+    if let Some(visit) = Visit::current() {
+        visit.is_in_session();
+    }
 }
 
 /// May the request that is served here use the session? One whose visit is lost
 /// comes from nobody.
 pub(crate) fn may_use(session: &SessionTag) -> bool {
     let Some(owner) = session.owner() else { return true };
-    Visit::current().is_some_and(|visit| matches!(&visit.subject, Ok(Some(who)) if who == owner))
+    Visit::current()
+        .is_some_and(|visit| matches!(&visit.asks.subject, Ok(Some(who)) if who == owner))
 }
 
 /// Leaves what the error means where the layer finds it.

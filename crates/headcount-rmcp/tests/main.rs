@@ -7,6 +7,8 @@ mod identity;
 mod manager;
 mod real_client;
 mod scenarios;
+mod sessionless;
 mod signs_of_life;
 mod support;
+mod thousand_calls;
 mod thousand_opens;
