@@ -186,10 +186,10 @@ where
         let (mut parts, body) = request.into_parts();
         let visit = self.layer.visit(&parts);
         let layer = self.layer.clone();
-        if self.layer.replays(&parts) {
-            if let Err(refusal) = visit.is_served(Handshake::IsACall) {
-                return McpFuture { state: State::Refused { refusal }, visit, layer };
-            }
+        if self.layer.replays(&parts)
+            && let Err(refusal) = visit.is_served(Handshake::IsACall)
+        {
+            return McpFuture { state: State::Refused { refusal }, visit, layer };
         }
         // For whom the task-local is lost on the way (`visited.rs`).
         parts.extensions.insert(Arc::clone(&visit));

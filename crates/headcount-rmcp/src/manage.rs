@@ -120,7 +120,9 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
         let handing = activity.as_ref().map(|_| Handing::of(&live, &message));
         let stream = self.inner().create_stream(id, message).await;
         let stream = stream.map_err(|error| Self::failed(&live, error))?;
-        handing.map(Handing::done);
+        if let Some(handing) = handing {
+            handing.done();
+        }
         Ok(GuardedStream::new(stream, activity))
     }
 

@@ -132,10 +132,8 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
         };
         let tag = SessionTag::new(subject.clone(), others);
         let subject = subject.as_deref();
-        let reserved = self.gate.reserve(subject, tag).map_err(|rejected| {
-            self.tell_refused(rejected, subject);
-            rejected
-        })?;
+        let reserved = self.gate.reserve(subject, tag);
+        let reserved = reserved.inspect_err(|rejected| self.tell_refused(*rejected, subject))?;
         if self.anonymous.are_all(subject) {
             let by_subjects = visit.is_some_and(|visit| visit.asks.by_subjects);
             let limits_subjects = self.gate.subject_limit() != Limit::UNLIMITED;

@@ -3,6 +3,7 @@
 mod bad_input;
 mod bounded;
 mod example;
+mod front_page;
 mod identity;
 mod manager;
 mod real_client;
@@ -12,3 +13,4 @@ mod signs_of_life;
 mod support;
 mod thousand_calls;
 mod thousand_opens;
+mod warnings;

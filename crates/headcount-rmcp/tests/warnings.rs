@@ -1,0 +1,64 @@
+//! Settings that do nothing, and what nobody counts, are told of.
+
+use crate::support::{Answer, Server, Sessions, Time, at_most, events, x_client};
+use headcount::{Gate, Limit};
+use headcount_rmcp::{CallGate, McpGuard};
+use rmcp::transport::streamable_http_server::{SessionManager, StreamableHttpServerConfig};
+use serde_json::json;
+use std::sync::Arc;
+
+#[tokio::test]
+async fn a_limit_of_subjects_that_are_all_anonymous_is_told_of_once() {
+    let told = || events::of("the first hundred sessions were all", "the gate's").len();
+    let (_, gate) = at_most(1);
+    let sessions = Sessions::local(gate);
+    for opened in 0..250 {
+        let told_so = told();
+        drop(sessions.create_session().await.expect("there is room"));
+        assert_eq!(told() - told_so, usize::from(opened == 99));
+    }
+    // Where there is none, there is nothing to tell.
+    let (_, gate) = at_most(1);
+    gate.set_subject_limit(Limit::UNLIMITED);
+    let (sessions, told_so) = (Sessions::local(gate), told());
+    for _ in 0..150 {
+        drop(sessions.create_session().await.expect("there is room"));
+    }
+    assert_eq!(told(), told_so);
+}
+
+#[tokio::test]
+async fn subjects_that_find_nobody_are_told_of_once() {
+    let told = || events::of("the first hundred calls were all", "`subjects`").len();
+    for names in [true, false] {
+        let calls: CallGate<Time> =
+            Gate::<String>::builder().clock(Time::default()).build().expect("it is right");
+        let sessions = Arc::new(Sessions::local(at_most(1).1));
+        let config = StreamableHttpServerConfig::default();
+        let server = Server::mount(sessions, config, |sessions, handler, config| {
+            let guard = McpGuard::new(sessions).subjects(x_client()).calls(calls);
+            axum::Router::new().nest_service("/mcp", guard.service(handler, config))
+        })
+        .await;
+        let told_so = told();
+        for call in 0..120 {
+            let request = server.post(&json!({
+                "jsonrpc": "2.0", "id": 7, "method": "server/discover", "params": {"_meta": {
+                    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1.0.0"},
+                    "io.modelcontextprotocol/clientCapabilities": {}
+                }}
+            }));
+            let request = request.header("mcp-protocol-version", "2026-07-28");
+            let request = request.header("mcp-method", "server/discover");
+            let request = match names && call == 50 {
+                true => request.header("x-client", "alice"),
+                false => request,
+            };
+            let answer = Answer::of(request.send().await.expect("an answer")).await;
+            assert!(answer.status.is_success(), "{answer:?}");
+        }
+        assert_eq!(told() - told_so, usize::from(!names));
+        server.shut_down().await;
+    }
+}
