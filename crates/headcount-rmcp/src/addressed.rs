@@ -1,21 +1,60 @@
-//! Read first. A refusal that is not tied to a request, tied to one.
+//! Read after `calls.rs`. What a refusal says to the one whose request it is the
+//! answer to.
+//!
+//! The answers of a layer are tied to no request, and speak of sessions. A client
+//! that waits for the answer to its request takes no other one.
 
 use bytes::Bytes;
+use headcount::Cause;
+use headcount_tower::Refusal;
 use http::Response;
 use http::header::CONTENT_LENGTH;
 use rmcp::model::RequestId;
 use serde_json::{Map, Value, json};
 
-/// Puts the id of its request into a JSON-RPC error that has none. A client that
-/// waits for the answer to a request takes no other one; other answers stay as
-/// they are.
-pub(crate) fn addressed(answer: Response<Bytes>, id: &RequestId) -> Response<Bytes> {
-    let Some(mut error) = error_of_nobody(answer.body()) else { return answer };
-    error.insert("jsonrpc".to_owned(), json!("2.0"));
-    error.insert("id".to_owned(), json!(id));
-    let mut answer = answer.map(|_| Bytes::from(Value::Object(error).to_string()));
+use crate::calls::Kind;
+
+/// Puts the id of its request into a JSON-RPC error that has none, and another
+/// message, if there is one; other answers stay as they are.
+pub(crate) fn addressed(
+    answer: Response<Bytes>,
+    id: Option<RequestId>,
+    message: Option<String>,
+) -> Response<Bytes> {
+    let Some(mut body) = error_of_nobody(answer.body()) else { return answer };
+    body.insert("jsonrpc".to_owned(), json!("2.0"));
+    body.insert("id".to_owned(), json!(id));
+    if let Some(message) = message {
+        body["error"]["message"] = Value::String(message);
+    }
+    let mut answer = answer.map(|_| Bytes::from(Value::Object(body).to_string()));
     answer.headers_mut().remove(CONTENT_LENGTH);
     answer
+}
+
+/// What is to be said of a call that was not let in, if it is more than of a
+/// session.
+pub(crate) fn message(kind: Kind, refusal: &Refusal) -> Option<String> {
+    let Refusal::Rejected(rejected) = refusal else { return None };
+    let what = match kind {
+        Kind::Call => "calls",
+        Kind::Stream => "streams",
+    };
+    Some(match rejected.cause() {
+        Cause::AtCapacity => {
+            format!("Maximum concurrent {what} exceeded. Please try again later.")
+        }
+        Cause::SubjectAtLimit => {
+            format!(
+                "Maximum concurrent {what} of this client exceeded. Please wait for one to end or \
+                 try again later."
+            )
+        }
+        Cause::RateLimited => {
+            format!("Too many {what} in a short time. Please try again later.")
+        }
+        _ => return None,
+    })
 }
 
 fn error_of_nobody(body: &[u8]) -> Option<Map<String, Value>> {
@@ -31,7 +70,8 @@ mod tests {
 
     fn addressed_body(body: &'static str, id: RequestId) -> String {
         let answer = Response::builder().header(CONTENT_LENGTH, body.len());
-        let answer = addressed(answer.body(Bytes::from_static(body.as_bytes())).unwrap(), &id);
+        let answer = answer.body(Bytes::from_static(body.as_bytes())).unwrap();
+        let answer = addressed(answer, Some(id), None);
         String::from_utf8(answer.into_body().to_vec()).expect("it is text")
     }
 

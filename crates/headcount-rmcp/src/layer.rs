@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use headcount_tower::{Answers, GateBody, Refusal, Subjects};
+use headcount_tower::{Answers, GateBody, Subjects};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
@@ -26,11 +26,11 @@ use tokio::task::futures::TaskLocalFuture;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::addressed::addressed;
+use crate::addressed::{addressed, message};
 use crate::calls::{Gates, Kind};
 use crate::rules::OtherSubjects;
 use crate::sessionless::{listens, names_session, resumes};
-use crate::visit::{Asks, Handshake, Verdict, Visit};
+use crate::visit::{Asks, Handshake, NoRoom, Verdict, Visit};
 
 /// Answers a refused client of a [guarded](crate::GuardedSessions) rmcp service
 /// with 503 or 429 and `Retry-After`, and one whose session has ended with 404,
@@ -52,7 +52,8 @@ pub struct McpLayer {
     /// What becomes of other subjects, unless it is said.
     by_kind: OtherSubjects,
     others: Option<OtherSubjects>,
-    answers: Answers,
+    /// JSON-RPC errors, unless it is said.
+    answers: Option<Answers>,
     /// Of what has no session.
     gates: Arc<Gates>,
 }
@@ -65,7 +66,7 @@ impl McpLayer {
             has_subjects: false,
             by_kind: OtherSubjects::NotFound,
             others: None,
-            answers: Answers::json_rpc(),
+            answers: None,
             gates: Arc::default(),
         }
     }
@@ -88,9 +89,10 @@ impl McpLayer {
         self
     }
 
-    /// What a refused client is answered.
+    /// What a refused client is answered, instead of a JSON-RPC error. One that
+    /// has no id gets that of its request, where it is known.
     pub fn answers(mut self, answers: Answers) -> Self {
-        self.answers = answers;
+        self.answers = Some(answers);
         self
     }
 
@@ -158,7 +160,7 @@ impl<S> Layer<S> for McpLayer {
     type Service = McpService<S>;
 
     fn layer(&self, inner: S) -> McpService<S> {
-        McpService { inner, layer: self.clone() }
+        McpService { inner, layer: Arc::new(self.clone()) }
     }
 }
 
@@ -166,7 +168,7 @@ impl<S> Layer<S> for McpLayer {
 #[derive(Debug, Clone)]
 pub struct McpService<S> {
     inner: S,
-    layer: McpLayer,
+    layer: Arc<McpLayer>,
 }
 
 impl<S, B, R> Service<Request<B>> for McpService<S>
@@ -185,11 +187,12 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
         let visit = self.layer.visit(&parts);
-        let layer = self.layer.clone();
+        let layer = Arc::clone(&self.layer);
         if self.layer.replays(&parts)
             && let Err(refusal) = visit.is_served(Handshake::IsACall)
         {
-            return McpFuture { state: State::Refused { refusal }, visit, layer };
+            let no = NoRoom::Alone(refusal);
+            return McpFuture { state: State::Refused { no }, visit, layer };
         }
         // For whom the task-local is lost on the way (`visited.rs`).
         parts.extensions.insert(Arc::clone(&visit));
@@ -208,7 +211,7 @@ pin_project! {
         #[pin]
         state: State<F>,
         visit: Arc<Visit>,
-        layer: McpLayer,
+        layer: Arc<McpLayer>,
     }
 }
 
@@ -216,7 +219,7 @@ pin_project! {
     #[project = StateProjection]
     enum State<F> {
         Served { #[pin] served: TaskLocalFuture<Arc<Visit>, F>, is_call: bool },
-        Refused { refusal: Refusal },
+        Refused { no: NoRoom },
     }
 }
 
@@ -231,8 +234,8 @@ where
         let this = self.project();
         let (served, is_call) = match this.state.project() {
             StateProjection::Served { served, is_call } => (served, *is_call),
-            StateProjection::Refused { refusal } => {
-                return Poll::Ready(Ok(refused(this.layer, this.visit, refusal)));
+            StateProjection::Refused { no } => {
+                return Poll::Ready(Ok(refused(this.layer, this.visit, no)));
             }
         };
         let response = ready!(served.poll(cx))?;
@@ -241,7 +244,7 @@ where
         // resumed, that stands.
         let verdict = this.visit.verdict().filter(|_| status == StatusCode::INTERNAL_SERVER_ERROR);
         let answer = match verdict {
-            Some(Verdict::Refused(refusal)) => refused(this.layer, this.visit, refusal),
+            Some(Verdict::Refused(no)) => refused(this.layer, this.visit, no),
             Some(Verdict::Gone) => gone(),
             None if this.visit.has_slot() => {
                 let visit = Arc::clone(this.visit);
@@ -260,11 +263,14 @@ where
 }
 
 /// The answer, to the request that it is the answer to.
-fn refused<R>(layer: &McpLayer, visit: &Visit, refusal: &Refusal) -> Response<GateBody<R>> {
-    let answer = layer.answers.answer(refusal);
-    let answer = match visit.request_id() {
-        Some(id) => addressed(answer, &id),
-        None => answer,
+fn refused<R>(layer: &McpLayer, visit: &Visit, no: &NoRoom) -> Response<GateBody<R>> {
+    let (refusal, message) = match no {
+        NoRoom::Session(refusal) => (refusal, None),
+        NoRoom::Alone(refusal) => (refusal, message(visit.asks.kind, refusal)),
+    };
+    let answer = match &layer.answers {
+        Some(answers) => addressed(answers.answer(refusal), visit.request_id(), None),
+        None => addressed(Answers::json_rpc().answer(refusal), visit.request_id(), message),
     };
     answer.map(GateBody::full)
 }

@@ -26,7 +26,7 @@ use crate::layer::{McpLayer, McpService};
 use crate::lock::lock;
 use crate::rules::OtherSubjects;
 use crate::shared::PATIENCE;
-use crate::visit::{Handshake, Verdict, Visit};
+use crate::visit::{Handshake, NoRoom, Verdict, Visit};
 use crate::visited::Visited;
 
 /// rmcp's service with guarded sessions, in a layer that knows who asks: all that
@@ -169,7 +169,7 @@ impl<M: SessionManager, C: Clock + 'static> McpGuard<M, C> {
 fn may_serve(gates: &Gates, handshake: Handshake) -> std::io::Result<()> {
     match Visit::current() {
         Some(visit) => visit.is_served(handshake).map_err(|refusal| {
-            visit.decide(Verdict::Refused(refusal));
+            visit.decide(Verdict::Refused(NoRoom::Alone(refusal)));
             std::io::Error::other(refusal)
         }),
         None if gates.calls.is_none() => Ok(()),

@@ -70,10 +70,18 @@ pub(crate) enum Handshake {
     IsACall,
 }
 
+/// What was refused, and why.
+#[derive(Debug)]
+pub(crate) enum NoRoom {
+    Session(Refusal),
+    /// A call or a stream.
+    Alone(Refusal),
+}
+
 /// What rmcp's answer should have been.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    Refused(Refusal),
+    Refused(NoRoom),
     /// There is no such session, any more.
     Gone,
 }
@@ -227,12 +235,16 @@ pub(crate) fn may_use(session: &SessionTag) -> bool {
         .is_some_and(|visit| matches!(&visit.asks.subject, Ok(Some(who)) if who == owner))
 }
 
+fn no_session(refusal: impl Into<Refusal>) -> Verdict {
+    Verdict::Refused(NoRoom::Session(refusal.into()))
+}
+
 /// Leaves what the error means where the layer finds it.
 pub(crate) fn decided<E>(error: GuardError<E>) -> GuardError<E> {
     let verdict = match &error {
-        GuardError::Refused(rejected) => Some(Verdict::Refused((*rejected).into())),
-        GuardError::BadSubject(bad) => Some(Verdict::Refused(Refusal::from(*bad))),
-        GuardError::TooManyInFlight => Some(Verdict::Refused(Refusal::Ended)),
+        GuardError::Refused(rejected) => Some(no_session(*rejected)),
+        GuardError::BadSubject(bad) => Some(no_session(*bad)),
+        GuardError::TooManyInFlight => Some(no_session(Refusal::Ended)),
         GuardError::Ended(_) | GuardError::Unknown => Some(Verdict::Gone),
         GuardError::Unidentified | GuardError::Inner(_) => None,
     };
@@ -246,7 +258,7 @@ pub(crate) fn decided<E>(error: GuardError<E>) -> GuardError<E> {
 /// told that it is gone.
 pub(crate) fn decided_opening<E>(error: GuardError<E>) -> GuardError<E> {
     if let (GuardError::Ended(_) | GuardError::Unknown, Some(visit)) = (&error, Visit::current()) {
-        visit.decide(Verdict::Refused(Refusal::Ended));
+        visit.decide(no_session(Refusal::Ended));
     }
     decided(error)
 }

@@ -36,7 +36,8 @@ async fn a_real_client_comes_calls_and_leaves() {
         assert_eq!(answer.is_error, Some(false));
     }
     let refused = connect(&server, "carol").await.expect_err("there is none").to_string();
-    assert!(refused.contains("503"), "{refused}");
+    // What its user gets to read.
+    assert!(refused.contains("Maximum concurrent sessions exceeded."), "{refused}");
     server.ask(None).await.is_refused_for(StatusCode::SERVICE_UNAVAILABLE);
 
     alice.cancel().await.expect("it leaves");

@@ -134,7 +134,9 @@ fn is_refused(answer: &Answer, status: StatusCode) {
 async fn sessionless_cap() {
     let both = Both::start(2, 1).await;
     let alice = both.waiting(&["alice"]).await;
-    is_refused(&both.echo("alice").await, StatusCode::TOO_MANY_REQUESTS);
+    let refused = both.echo("alice").await;
+    is_refused(&refused, StatusCode::TOO_MANY_REQUESTS);
+    assert!(refused.body.contains("calls of this client"), "{}", refused.body);
     let bob = both.waiting(&["bob"]).await;
     is_refused(&both.echo("carol").await, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(both.in_use(), [0, 2, 0]);
@@ -159,7 +161,9 @@ async fn each_kind_is_counted_by_itself() {
     // All are full, and refuse their own.
     both.server.ask(Some("bob")).await.is_refused_for(StatusCode::SERVICE_UNAVAILABLE);
     is_refused(&both.echo("bob").await, StatusCode::SERVICE_UNAVAILABLE);
-    is_refused(&Answer::of(both.listen("bob").await).await, StatusCode::SERVICE_UNAVAILABLE);
+    let refused = Answer::of(both.listen("bob").await).await;
+    is_refused(&refused, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(refused.body.contains("concurrent streams"), "{}", refused.body);
     // A session goes on though no call can be made, and one is opened.
     assert_eq!(both.server.echo(&session).await, StatusCode::OK);
     assert_eq!(both.server.delete(&session).await, StatusCode::ACCEPTED);
@@ -275,6 +279,18 @@ async fn a_call_is_counted_while_its_handler_runs_though_its_client_has_gone() {
     }
     both.server.calls.may_end.add_permits(1);
     eventually("its place is free", || both.in_use() == [0, 0, 0]).await;
+    assert_eq!(both.echo("bob").await.status, StatusCode::OK);
+    both.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_call_is_counted_until_its_response_has_ended() {
+    let both = Both::start(1, 1).await;
+    let unread = both.call("large", "alice").await;
+    assert_eq!(unread.status(), StatusCode::OK);
+    Calls::one(&both.server.calls.ended).await;
+    is_refused(&both.echo("bob").await, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(unread.text().await.expect("it ends").contains("done"));
     assert_eq!(both.echo("bob").await.status, StatusCode::OK);
     both.shut_down().await;
 }

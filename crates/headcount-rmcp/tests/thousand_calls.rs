@@ -61,7 +61,7 @@ async fn call(client: Client) -> End {
 /// Connects by the handshake, or without a session, and calls once.
 async fn visits(url: String, http: reqwest::Client, who: usize) -> End {
     let transport = transport(&url, &http, who);
-    let connected = if who % 2 == 0 {
+    let connected = if who.is_multiple_of(2) {
         ().serve(transport).await
     } else {
         let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
@@ -129,7 +129,8 @@ async fn of_a_thousand_clients_of_both_protocols_never_more_are_served_than_ther
     let ends = join_all(visits).await;
     watches.abort();
     let served = |old: bool| {
-        let is_meant = |(who, end): &(usize, End)| (who % 2 == 0) == old && *end == End::Served;
+        let is_meant =
+            |(who, end): &(usize, End)| who.is_multiple_of(2) == old && *end == End::Served;
         ends.iter().flatten().filter(|end| is_meant(end)).count()
     };
     assert_eq!(ends.iter().flatten().count(), CLIENTS, "none panics");

@@ -72,7 +72,8 @@ impl Calls {
     }
 }
 
-/// Tools: `echo` answers at once, `wait` when it may, `panic` never.
+/// Tools: `echo` answers at once, `large` with more than a connection holds, `wait`
+/// when it may, `panic` never.
 #[derive(Debug, Clone)]
 pub struct Handler {
     pub calls: Arc<Calls>,
@@ -119,6 +120,10 @@ impl ServerHandler for Handler {
                 self.calls.may_end.acquire().await.expect("it stays open").forget();
             }
             "panic" => panic!("a handler that panics"),
+            "large" => {
+                let text = "done".repeat(4 << 20);
+                return Ok(CallToolResult::success(vec![ContentBlock::text(text)]).into());
+            }
             _ => {}
         }
         Ok(CallToolResult::success(vec![ContentBlock::text("done")]).into())
