@@ -54,6 +54,8 @@ pub(crate) struct Live<C: Clock> {
 struct Request<C: Clock> {
     _activity: Activity<SessionTag, C>,
     received: bool,
+    /// On its way to the client, which may have it by now.
+    answered: bool,
 }
 
 impl<C: Clock> Live<C> {
@@ -90,7 +92,7 @@ impl<C: Clock> Live<C> {
             return false;
         }
         let Ok(_activity) = self.handle.enter() else { return false };
-        requests.insert(id.clone(), Request { _activity, received: false });
+        requests.insert(id.clone(), Request { _activity, received: false, answered: false });
         true
     }
 
@@ -110,6 +112,13 @@ impl<C: Clock> Live<C> {
         _ = self.handing(id);
         if let Some(request) = self.requests().get_mut(id) {
             request.received = true;
+        }
+    }
+
+    /// Its answer is about to be sent.
+    pub(crate) fn answering(&self, id: &RequestId) {
+        if let Some(request) = self.requests().get_mut(id) {
+            request.answered = true;
         }
     }
 
@@ -181,9 +190,10 @@ impl<C: Clock> Live<C> {
         }
     }
 
-    /// Nothing that was received waits for its answer.
+    /// Nothing that was received waits for its answer. Who has an answer finds it
+    /// so: it was marked before it was sent.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.requests().is_empty()
+        self.requests().values().all(|request| request.answered)
     }
 
     /// Ends the session, unless it has ended; tells which reason it ended for.
@@ -249,6 +259,18 @@ mod tests {
         live.not_handed(&RequestId::Number(1));
         assert!(!is_idle(&gate));
         live.settled(&RequestId::Number(1));
+        live.settled(&RequestId::Number(1));
+        assert!(is_idle(&gate));
+    }
+
+    #[test]
+    fn a_request_whose_answer_is_being_sent_is_in_flight_and_nobody_waits_for_it() {
+        let (gate, live) = live();
+        live.received(&RequestId::Number(1));
+        assert!(!live.is_quiet());
+        live.answering(&RequestId::Number(1));
+        assert!(live.is_quiet());
+        assert!(!is_idle(&gate));
         live.settled(&RequestId::Number(1));
         assert!(is_idle(&gate));
     }

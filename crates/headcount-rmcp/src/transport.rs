@@ -94,7 +94,10 @@ impl<M: SessionManager, C: Clock + 'static> Transport<RoleServer> for GuardedTra
             JsonRpcMessage::Error(error) => error.id.clone(),
             _ => None,
         };
-        let settles = answered.map(|id| Settles { live: Arc::clone(&self.leave.live), id });
+        let settles = answered.map(|id| {
+            self.leave.live.answering(&id);
+            Settles { live: Arc::clone(&self.leave.live), id }
+        });
         let sending = self.inner.send(item);
         async move {
             // Also if this future is dropped before it is done.

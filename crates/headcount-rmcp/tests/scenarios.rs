@@ -419,7 +419,8 @@ async fn drain_overlap() {
     server.shut_down().await;
 }
 
-#[tokio::test]
+// So that a client may be faster than the end of its session.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn reopen_after_delete() {
     let time = Time::default();
     let gate = gate(&time).limit(Limit::at_most(2)).subject_limit(Limit::at_most(1));
