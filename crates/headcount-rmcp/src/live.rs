@@ -1,4 +1,4 @@
-//! Read after `error.rs`. A session as the manager, its transport and its
+//! Read after `tag.rs`. A session as the manager, its transport and its
 //! streams share it.
 //!
 //! *Invariant*: the session is busy in its gate while a request is received

@@ -1,4 +1,4 @@
-//! Read after `tag.rs`. What can be chosen about a guarded manager beside the
+//! Read after `error.rs`. What can be chosen about a guarded manager beside the
 //! settings of its gate.
 
 use headcount::CloseReason;

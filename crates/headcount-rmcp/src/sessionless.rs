@@ -1,4 +1,5 @@
-//! Which requests have no session, by what their headers say.
+//! Read first. Which requests have no session, and which stay open, by what their
+//! headers say.
 
 use http::request::Parts;
 use http::{HeaderName, Method};

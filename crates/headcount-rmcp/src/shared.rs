@@ -106,8 +106,9 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
             !self.calls_are_bounded.load(Relaxed) && !self.calls_are_bounded.swap(true, Relaxed);
         if says {
             tracing::warn!(
-                "calls of clients without sessions are served and not bounded: give \
-                 McpGuard::calls a gate, or set Rules::calls_bounded_elsewhere"
+                "calls of clients without sessions are served and not bounded: bound them by \
+                 McpGuard::calls, or by a GateLayer with carries_no_session; \
+                 Rules::calls_bounded_elsewhere says that they are"
             );
         }
     }

@@ -10,6 +10,9 @@ use headcount_rmcp::{CallGate, McpGuard, Rules};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::session::{
+    EventStore, EventStoreError, EventStream, ServerSseMessage,
+};
 use serde_json::{Value, json};
 
 const NEW: &str = "2026-07-28";
@@ -293,6 +296,57 @@ async fn a_call_is_counted_until_its_response_has_ended() {
     assert!(unread.text().await.expect("it ends").contains("done"));
     assert_eq!(both.echo("bob").await.status, StatusCode::OK);
     both.shut_down().await;
+}
+
+/// Has something to replay to everybody, and never comes to its end.
+struct Endless;
+
+#[async_trait::async_trait]
+impl EventStore for Endless {
+    async fn store_event(&self, _: &str, _: &ServerSseMessage) -> Result<String, EventStoreError> {
+        Ok("1".to_owned())
+    }
+
+    async fn replay_events_after(&self, _: &str) -> Result<EventStream, EventStoreError> {
+        Ok(Box::pin(futures::stream::pending()))
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_goes_on_after_it_was_cut_off_is_a_stream() {
+    for legacy in [true, false] {
+        let streams = calls(1, 1);
+        let inner = LocalSessionManager::default().with_event_store(Arc::new(Endless));
+        let sessions = Arc::new(Sessions::new(inner, at_most(2).1));
+        let config = StreamableHttpServerConfig::default().with_legacy_session_mode(legacy);
+        let stays = streams.clone();
+        let server = Server::mount(sessions, config, |sessions, handler, config| {
+            let guard = McpGuard::new(sessions).calls(calls(1, 1)).streams(stays);
+            axum::Router::new().nest_service("/mcp", guard.service(handler, config))
+        })
+        .await;
+        let listen = || server.client.get(server.url()).header("accept", "text/event-stream");
+        let resume = || listen().header("last-event-id", "1");
+        // Which have none by their head, and in a server without sessions all.
+        let request = || match legacy {
+            true => resume().header("mcp-protocol-version", NEW),
+            false => resume().header("mcp-session-id", "any"),
+        };
+        let stream = request().send().await.expect("an answer");
+        assert_eq!((stream.status(), streams.in_use()), (StatusCode::OK, 1));
+        let refused = Answer::of(request().send().await.expect("an answer")).await;
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{}", refused.body);
+        assert!(refused.body.contains("concurrent streams"), "{}", refused.body);
+        if legacy {
+            // One of a session is that session's.
+            let id = server.open(None).await;
+            let resumed = server.within(&id, resume()).send().await.expect("an answer");
+            assert_eq!((resumed.status(), streams.in_use()), (StatusCode::OK, 1));
+        }
+        drop(stream);
+        eventually("its place is free", || streams.in_use() == 0).await;
+        server.shut_down().await;
+    }
 }
 
 #[tokio::test]
