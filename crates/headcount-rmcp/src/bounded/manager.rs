@@ -14,8 +14,8 @@ use rmcp::transport::streamable_http_server::session::{
 
 use super::error::BoundedSessionError;
 use super::settings::Settings;
-use crate::guard::GuardedSessions;
-use crate::transport::GuardedTransport;
+use crate::sessions::guard::GuardedSessions;
+use crate::sessions::transport::GuardedTransport;
 
 /// Never has more than so many sessions; who comes when all are taken gets the
 /// place of the oldest that has no request in flight.

@@ -6,8 +6,8 @@ use headcount::{CapacityPolicy, Gate, Limit, SlidingWindow};
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
 
 use super::error::CloseReason;
-use crate::guard::{GuardedSessions, SessionGate};
 use crate::rules::{Begins, OpenStreams, ReleaseOn, Rules, Target};
+use crate::sessions::guard::{GuardedSessions, SessionGate};
 
 #[derive(Debug, Clone)]
 pub(super) struct Settings {

@@ -12,8 +12,8 @@ use tokio::runtime::Handle;
 
 use crate::lock::lock;
 use crate::rules::Rules;
-use crate::shared::Shared;
-use crate::tag::SessionTag;
+use crate::sessions::shared::Shared;
+use crate::sessions::tag::SessionTag;
 
 /// The gate of a guarded manager: it counts sessions by the subject's name.
 pub type SessionGate<C = SystemClock> = Gate<String, SessionTag, C>;

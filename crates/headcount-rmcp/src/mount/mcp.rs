@@ -20,14 +20,14 @@ use rmcp::transport::streamable_http_server::{
 use tokio::time::timeout;
 use tower_layer::Layer;
 
-use crate::calls::{CallGate, Gates, Kind};
-use crate::guard::GuardedSessions;
-use crate::layer::{McpLayer, McpService};
 use crate::lock::lock;
+use crate::mount::layer::{McpLayer, McpService};
+use crate::mount::visited::Visited;
 use crate::rules::OtherSubjects;
-use crate::shared::PATIENCE;
-use crate::visit::{Handshake, NoRoom, Verdict, Visit};
-use crate::visited::Visited;
+use crate::sessions::guard::GuardedSessions;
+use crate::sessions::shared::PATIENCE;
+use crate::visit::gates::{CallGate, Gates, Kind};
+use crate::visit::request::{Handshake, NoRoom, Verdict, Visit};
 
 /// rmcp's service with guarded sessions, in a layer that knows who asks: all that
 /// a server mounts.

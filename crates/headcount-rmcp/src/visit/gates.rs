@@ -1,7 +1,7 @@
-//! Read after `rules.rs`. The gates of what has no session: calls, and streams that
+//! Read after `anonymous.rs`. The gates of what has no session: calls, and streams that
 //! stay open.
 //!
-//! *Invariant*: a slot is held by its request (`visit.rs`), and is back when that
+//! *Invariant*: a slot is held by its request (`request.rs`), and is back when that
 //! is dropped. `under_way` is no less than the number of them.
 //!
 //! *Who sees whom*: of two parties that write their own word and then read the
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*, fence};
 use headcount::{Clock, CloseReason, Gate, Limit, Rejected, SystemClock};
 use tokio::sync::Notify;
 
-use crate::anonymous::Anonymous;
+use crate::visit::anonymous::Anonymous;
 
 /// The gate of calls, or of streams, that have no session: it counts them by the
 /// subject's name.

@@ -28,10 +28,10 @@ use rmcp::transport::streamable_http_server::session::SessionId;
 use tokio::time::timeout;
 
 use crate::error::GuardError;
-use crate::live::{Live, Owner};
-use crate::pings::is_ping;
 use crate::rules::{Begins, Pings, ReleaseOn};
-use crate::shared::{PATIENCE, Reserved, Shared};
+use crate::sessions::live::{Live, Owner};
+use crate::sessions::pings::is_ping;
+use crate::sessions::shared::{PATIENCE, Reserved, Shared};
 
 /// A transport of the inner manager, and the slots of its session: they are
 /// free when this is dropped, after what it wraps.

@@ -32,7 +32,7 @@ use tokio::sync::Notify;
 
 use crate::error::GuardError;
 use crate::lock::lock;
-use crate::tag::SessionTag;
+use crate::sessions::tag::SessionTag;
 
 /// Dropping the last one, or taking out what is in it, frees the slots.
 pub(crate) type Owner<C> = Arc<Mutex<Option<Session<String, SessionTag, C>>>>;

@@ -3,7 +3,7 @@
 use headcount::Clock;
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage, RequestId};
 
-use crate::live::Live;
+use crate::sessions::live::Live;
 
 /// A request of a client that has the handshake behind it.
 pub(crate) fn asks_for_work(message: &ClientJsonRpcMessage) -> bool {

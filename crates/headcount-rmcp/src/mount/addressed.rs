@@ -1,4 +1,4 @@
-//! Read after `calls.rs`. What a refusal says to the one whose request it is the
+//! Read first. What a refusal says to the one whose request it is the
 //! answer to.
 //!
 //! The answers of a layer are tied to no request, and speak of sessions. A client
@@ -12,7 +12,7 @@ use http::header::CONTENT_LENGTH;
 use rmcp::model::RequestId;
 use serde_json::{Map, Value, json};
 
-use crate::calls::Kind;
+use crate::visit::gates::Kind;
 
 /// Puts the id of its request into a JSON-RPC error that has none, and another
 /// message, if there is one; other answers stay as they are.

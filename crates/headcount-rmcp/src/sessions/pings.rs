@@ -1,4 +1,4 @@
-//! Read after `rules.rs`. Which messages of a client are no more than a ping.
+//! Read first. Which messages of a client are no more than a ping.
 
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ClientResult, JsonRpcMessage};
 

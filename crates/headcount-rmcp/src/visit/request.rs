@@ -1,4 +1,4 @@
-//! Read after `calls.rs`. What goes from a request to the manager, and from the
+//! Read after `gates.rs`. What goes from a request to the manager, and from the
 //! manager to the response, past rmcp: who asks, and what a refusal meant.
 //!
 //! rmcp calls a session manager within the future of the request it serves, so
@@ -23,11 +23,10 @@ use memchr::memmem;
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage, RequestId};
 use tokio::task::futures::TaskLocalFuture;
 
-use crate::calls::{Gates, Kind, Slot};
-use crate::error::GuardError;
 use crate::lock::lock;
 use crate::rules::OtherSubjects;
-use crate::tag::SessionTag;
+use crate::visit::anonymous::warn_of_anonymous;
+use crate::visit::gates::{Gates, Kind, Slot};
 
 tokio::task_local! {
     static VISIT: Arc<Visit>;
@@ -203,62 +202,4 @@ fn opens(body: &[Bytes]) -> bool {
             Some(JsonRpcMessage::Request(request))
                 if matches!(request.request, ClientRequest::InitializeRequest(_))
         )
-}
-
-/// A limit of subjects is of no use, since nobody has a name.
-pub(crate) fn warn_of_anonymous(what: &str, by_subjects: bool, limits_subjects: bool) {
-    if by_subjects {
-        tracing::warn!(
-            "the first hundred {what} were all anonymous, so `subjects` finds nobody: see that \
-             what it looks for is set before the request gets to the layer"
-        );
-    } else if limits_subjects {
-        tracing::warn!(
-            "the first hundred {what} were all anonymous, so the gate's `subject_limit` applies \
-             to nobody: give McpGuard::subjects, or set Limit::UNLIMITED"
-        );
-    }
-}
-
-/// The request that is served here is part of a session.
-pub(crate) fn in_session() {
-    if let Some(visit) = Visit::current() {
-        visit.is_in_session();
-    }
-}
-
-/// May the request that is served here use the session? One whose visit is lost
-/// comes from nobody.
-pub(crate) fn may_use(session: &SessionTag) -> bool {
-    let Some(owner) = session.owner() else { return true };
-    Visit::current()
-        .is_some_and(|visit| matches!(&visit.asks.subject, Ok(Some(who)) if who == owner))
-}
-
-fn no_session(refusal: impl Into<Refusal>) -> Verdict {
-    Verdict::Refused(NoRoom::Session(refusal.into()))
-}
-
-/// Leaves what the error means where the layer finds it.
-pub(crate) fn decided<E>(error: GuardError<E>) -> GuardError<E> {
-    let verdict = match &error {
-        GuardError::Refused(rejected) => Some(no_session(*rejected)),
-        GuardError::BadSubject(bad) => Some(no_session(*bad)),
-        GuardError::TooManyInFlight => Some(no_session(Refusal::Ended)),
-        GuardError::Ended(_) | GuardError::Unknown => Some(Verdict::Gone),
-        GuardError::Unidentified | GuardError::Inner(_) => None,
-    };
-    if let (Some(visit), Some(verdict)) = (Visit::current(), verdict) {
-        visit.decide(verdict);
-    }
-    error
-}
-
-/// The same of a session that is being opened: who has not had it yet is not
-/// told that it is gone.
-pub(crate) fn decided_opening<E>(error: GuardError<E>) -> GuardError<E> {
-    if let (GuardError::Ended(_) | GuardError::Unknown, Some(visit)) = (&error, Visit::current()) {
-        visit.decide(no_session(Refusal::Ended));
-    }
-    decided(error)
 }

@@ -19,8 +19,8 @@ use pin_project_lite::pin_project;
 use tokio::task::futures::TaskLocalFuture;
 use tower_service::Service;
 
-use crate::sessionless::names_session;
-use crate::visit::Visit;
+use crate::visit::heads::names_session;
+use crate::visit::request::Visit;
 
 /// rmcp's service, which knows who asks also where something between it and the
 /// [`McpLayer`](crate::McpLayer) serves requests in tasks of their own.

@@ -1,9 +1,9 @@
-//! Read after `guard.rs`. Brings in who asks, and brings out what a refusal
+//! Read after `addressed.rs`. Brings in who asks, and brings out what a refusal
 //! meant.
 //!
 //! rmcp tells its session manager nothing of the request, and answers 500
 //! whatever the manager's error is. So this layer opens a visit around the
-//! request (`visit.rs`), and puts the right answer in the place of that 500.
+//! request (`request.rs`), and puts the right answer in the place of that 500.
 //!
 //! What has no session is let in where rmcp makes a handler for it (`mcp.rs`), and
 //! here where it makes none. Its slot goes with the response's body.
@@ -26,11 +26,11 @@ use tokio::task::futures::TaskLocalFuture;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::addressed::{addressed, message};
-use crate::calls::{Gates, Kind};
+use crate::mount::addressed::{addressed, message};
 use crate::rules::OtherSubjects;
-use crate::sessionless::{listens, names_session, resumes};
-use crate::visit::{Asks, Handshake, NoRoom, Verdict, Visit};
+use crate::visit::gates::{Gates, Kind};
+use crate::visit::heads::{listens, names_session, resumes};
+use crate::visit::request::{Asks, Handshake, NoRoom, Verdict, Visit};
 
 /// Answers a refused client of a [guarded](crate::GuardedSessions) rmcp service
 /// with 503 or 429 and `Retry-After`, and one whose session has ended with 404,

@@ -27,6 +27,21 @@ impl Anonymous {
     }
 }
 
+/// A limit of subjects is of no use, since nobody has a name.
+pub(crate) fn warn_of_anonymous(what: &str, by_subjects: bool, limits_subjects: bool) {
+    if by_subjects {
+        tracing::warn!(
+            "the first hundred {what} were all anonymous, so `subjects` finds nobody: see that \
+             what it looks for is set before the request gets to the layer"
+        );
+    } else if limits_subjects {
+        tracing::warn!(
+            "the first hundred {what} were all anonymous, so the gate's `subject_limit` applies \
+             to nobody: give McpGuard::subjects, or set Limit::UNLIMITED"
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

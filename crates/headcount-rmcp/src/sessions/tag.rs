@@ -1,4 +1,4 @@
-//! Read after `rules.rs`. What a gate knows a session of rmcp by.
+//! Read first. What a gate knows a session of rmcp by.
 //!
 //! A gate tells one driver of each end, and two managers may share a gate: so
 //! the tag itself knows the manager that has to do with the session.

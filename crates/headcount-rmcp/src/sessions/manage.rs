@@ -12,16 +12,16 @@ use rmcp::transport::streamable_http_server::session::{
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::GuardError;
-use crate::guard::GuardedSessions;
-use crate::handing::{Handing, asks_for_work};
-use crate::live::Live;
-use crate::pings::only_pings;
 use crate::rules::{OpenStreams, Pings, ReleaseOn};
-use crate::shared::PATIENCE;
-use crate::stream::GuardedStream;
-use crate::tag::SessionTag;
-use crate::transport::GuardedTransport;
-use crate::visit::{decided, decided_opening, in_session, may_use};
+use crate::sessions::caller::{decided, decided_opening, in_session, may_use};
+use crate::sessions::guard::GuardedSessions;
+use crate::sessions::handing::{Handing, asks_for_work};
+use crate::sessions::live::Live;
+use crate::sessions::pings::only_pings;
+use crate::sessions::shared::PATIENCE;
+use crate::sessions::stream::GuardedStream;
+use crate::sessions::tag::SessionTag;
+use crate::sessions::transport::GuardedTransport;
 
 impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     /// The session, if there is one that this request may use.

@@ -1,4 +1,4 @@
-//! Read after `visit.rs`. What a manager's sessions have in common.
+//! Read after `live.rs`. What a manager's sessions have in common.
 //!
 //! *Invariant*: the registry has an entry for each session whose transport
 //! lives, and holds no slot. It goes when the transport is gone and rmcp has
@@ -31,13 +31,13 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use crate::anonymous::Anonymous;
 use crate::error::GuardError;
-use crate::live::Live;
 use crate::lock::lock;
 use crate::rules::{OtherSubjects, ReleaseOn, Rules, Target, Unidentified};
-use crate::tag::SessionTag;
-use crate::visit::{Visit, warn_of_anonymous};
+use crate::sessions::live::Live;
+use crate::sessions::tag::SessionTag;
+use crate::visit::anonymous::{Anonymous, warn_of_anonymous};
+use crate::visit::request::Visit;
 
 /// An event, by the name that the rules say.
 macro_rules! info {
