@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::support::{
-    Answer, Calls, LONG, Server, Sessions, Time, at_most, events, eventually, gate, x_client,
+    Answer, Calls, LONG, Server, Sessions, Time, at_most, events, eventually, gate, initialize,
+    x_client,
 };
 use headcount::{Cause, Gate, Limit};
 use headcount_rmcp::{CallGate, McpGuard, Rules};
@@ -243,6 +244,24 @@ async fn half_a_body_and_a_bad_request_take_no_place() {
     assert_eq!(both.echo("alice").await.status, StatusCode::OK);
     assert_eq!(both.calls.stats().admitted, 1);
     drop(sockets);
+    both.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_comes_in_pieces_opens_a_session_though_no_call_can_be_made() {
+    let both = Both::start(1, 1).await;
+    let waiting = both.waiting(&["bob"]).await;
+    let message = initialize().to_string().into_bytes();
+    let bytes = message.into_iter().map(|byte| Ok::<_, std::io::Error>(vec![byte]));
+    let request = both.server.post(&json!(null)).header("x-client", "alice");
+    let request = request.body(reqwest::Body::wrap_stream(futures::stream::iter(bytes)));
+    let answer = Answer::of(request.send().await.expect("an answer")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert_eq!(both.in_use(), [1, 1, 0]);
+    both.done(waiting).await;
+    eventually("its place is free", || both.in_use() == [1, 0, 0]).await;
+    both.server.sessions.gate().close_all(headcount::CloseReason::Closed);
+    both.server.sessions.reap();
     both.shut_down().await;
 }
 

@@ -41,9 +41,11 @@ use crate::visit::request::{Asks, Handshake, NoRoom, Verdict, Visit};
 /// [`BoundedSessionManager`](crate::BoundedSessionManager). It goes around rmcp's
 /// `StreamableHttpService`, and inside of authentication, which says who the
 /// subject is. Where something in between may serve a request in a task of its
-/// own, [`Visited`](crate::Visited) goes directly around rmcp's. It decides nothing: the gate does, once, when
-/// rmcp opens a session, or, with the gates of a [`McpGuard`](crate::McpGuard),
-/// makes a handler for a call that has none. Requests of existing sessions pass.
+/// own, [`Visited`](crate::Visited) goes directly around rmcp's.
+///
+/// It decides nothing: a gate does, once, when rmcp opens a session, or, with the
+/// gates of a [`McpGuard`](crate::McpGuard), makes a handler for a call that has
+/// none. Requests of existing sessions pass.
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct McpLayer {

@@ -17,7 +17,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use headcount_tower::{BadSubject, Refusal};
 use memchr::memmem;
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage, RequestId};
@@ -37,8 +37,8 @@ pub(crate) struct Visit {
     pub(crate) asks: Asks,
     gates: Arc<Gates>,
     stage: Mutex<Stage>,
-    /// Of a request that names no session, as it came; empty once it is of no use.
-    body: Mutex<Vec<Bytes>>,
+    /// Of a request that names no session; empty once it is of no use.
+    body: Mutex<Kept>,
     verdict: OnceLock<Verdict>,
 }
 
@@ -122,7 +122,7 @@ impl Visit {
 
     /// The id of the request, as far as it was kept.
     pub(crate) fn request_id(&self) -> Option<RequestId> {
-        match message(&lock(&self.body))? {
+        match message(lock(&self.body).whole())? {
             JsonRpcMessage::Request(request) => Some(request.id),
             _ => None,
         }
@@ -130,7 +130,7 @@ impl Visit {
 
     /// Its body is of no use any more.
     pub(crate) fn forgets(&self) {
-        lock(&self.body).clear();
+        *lock(&self.body) = Kept::default();
     }
 
     /// Whoever has a session to look after does.
@@ -146,7 +146,7 @@ impl Visit {
         if !matches!(*stage, Stage::Unknown) {
             return Ok(());
         }
-        if handshake == Handshake::Opens && opens(&lock(&self.body)) {
+        if handshake == Handshake::Opens && opens(lock(&self.body).whole()) {
             return Ok(());
         }
         *stage = Stage::Alone(self.admit()?);
@@ -182,21 +182,41 @@ impl fmt::Debug for Visit {
     }
 }
 
-/// As rmcp reads a body.
-fn message(body: &[Bytes]) -> Option<ClientJsonRpcMessage> {
-    match body {
-        [part] => serde_json::from_slice(part).ok(),
-        parts => serde_json::from_slice(&parts.concat()).ok(),
+/// A body that mostly comes in one part, which is not copied then. Of more than
+/// one it is a copy, however small they are.
+#[derive(Default)]
+struct Kept {
+    first: Bytes,
+    all: BytesMut,
+}
+
+impl Kept {
+    fn push(&mut self, part: Bytes) {
+        if self.whole().is_empty() {
+            self.first = part;
+            return;
+        }
+        if self.all.is_empty() {
+            self.all.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.all.extend_from_slice(&part);
     }
+
+    fn whole(&self) -> &[u8] {
+        if self.all.is_empty() { &self.first } else { &self.all }
+    }
+}
+
+/// As rmcp reads a body.
+fn message(body: &[u8]) -> Option<ClientJsonRpcMessage> {
+    serde_json::from_slice(body).ok()
 }
 
 /// Is it a handshake? rmcp reads the same bytes by the same parser, and opens a
 /// session: so nobody gains anything by saying so.
-fn opens(body: &[Bytes]) -> bool {
+fn opens(body: &[u8]) -> bool {
     // Most are not, and need not be read for it.
-    const METHOD: &[u8] = b"initialize";
-    let whole = body.len() > 1 || body.iter().any(|part| memmem::find(part, METHOD).is_some());
-    whole
+    memmem::find(body, b"initialize").is_some()
         && matches!(
             message(body),
             Some(JsonRpcMessage::Request(request))
