@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod http;
+pub mod log;
 
 use std::future::Future;
 use std::pin::Pin;
