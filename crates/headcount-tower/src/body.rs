@@ -17,8 +17,7 @@ use pin_project_lite::pin_project;
 
 use crate::slot::Share;
 
-/// An error of any body, as servers take them.
-pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a body holds until it ends.
 enum Held {
@@ -29,11 +28,18 @@ enum Held {
     Share(Share),
 }
 
-/// The response was under way when its request reached the maximum lifetime of
-/// its gate: its slot was given up, and the body fails with this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the response took longer than its request may live")]
-pub struct LifetimeOver;
+/// Why a [`GateBody`] failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// The inner body did.
+    #[error(transparent)]
+    Inner(BoxError),
+    /// It was under way when its request reached the maximum lifetime of the
+    /// gate, and the slot was given up.
+    #[error("the response took longer than its request may live")]
+    LifetimeOver,
+}
 
 pin_project! {
     /// The body of a response: that of an inner service, or an answer made
@@ -41,8 +47,8 @@ pin_project! {
     ///
     /// It has ended when its last frame or an error was read, whichever way the
     /// inner body says so, or when it is dropped; nothing comes after an error.
-    /// What it forwards it does not change: size, trailers, errors in a box. Its
-    /// own error is [`LifetimeOver`].
+    /// What it forwards it does not change: size, trailers, errors. Its own error is
+    /// [`BodyError::LifetimeOver`].
     pub struct GateBody<B> {
         #[pin]
         content: Content<B>,
@@ -103,12 +109,12 @@ where
     B::Error: Into<BoxError>,
 {
     type Data = Bytes;
-    type Error = BoxError;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let mut this = self.project();
         let (frame, has_ended) = match this.content.as_mut().project() {
             ContentProjection::Full { bytes } if bytes.is_empty() => (None, false),
@@ -119,7 +125,10 @@ where
             ContentProjection::Inner { mut body } => match body.as_mut().poll_frame(cx) {
                 Poll::Ready(frame) => {
                     let goes_on = matches!(frame, Some(Ok(_))) && !body.is_end_stream();
-                    (frame.map(|frame| frame.map_err(Into::into)), !goes_on)
+                    (
+                        frame.map(|frame| frame.map_err(|error| BodyError::Inner(error.into()))),
+                        !goes_on,
+                    )
                 }
                 Poll::Pending if wakes(this.held, cx) => (over(), true),
                 Poll::Pending => return Poll::Pending,
@@ -156,8 +165,8 @@ fn wakes(held: &Option<Held>, cx: &Context<'_>) -> bool {
     matches!(held, Some(Held::Share(share)) if share.wakes(cx.waker()))
 }
 
-fn over() -> Option<Result<Frame<Bytes>, BoxError>> {
-    Some(Err(LifetimeOver.into()))
+fn over() -> Option<Result<Frame<Bytes>, BodyError>> {
+    Some(Err(BodyError::LifetimeOver))
 }
 
 impl<B> fmt::Debug for GateBody<B> {

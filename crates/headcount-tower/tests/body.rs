@@ -47,7 +47,9 @@ fn data(text: &'static str) -> Result<Frame<Bytes>, &'static str> {
     Ok(Frame::data(text.into()))
 }
 
-fn next<B: Body<Data = Bytes, Error = support::BoxError>>(body: Pin<&mut B>) -> Option<String> {
+fn next<B: Body<Data = Bytes, Error = headcount_tower::BodyError>>(
+    body: Pin<&mut B>,
+) -> Option<String> {
     match body.poll_frame(&mut Context::from_waker(Waker::noop())) {
         Poll::Pending => panic!("pending"),
         Poll::Ready(None) => None,

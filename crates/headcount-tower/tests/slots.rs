@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use support::http::{GET, Server, status};
 use support::log::Log;
-use support::{Body, BoxError, Request, Response, assert_empty, bounded, empty, gate, until};
+use support::{Body, Request, Response, assert_empty, bounded, empty, gate, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tower::{Layer, service_fn};
@@ -159,7 +159,7 @@ async fn upgraded_by_an_extended_connect() {
             if slot.is_some() {
                 tokio::spawn(echo(hyper::upgrade::on(&mut request), slot));
             }
-            Ok::<_, BoxError>(Response::new(empty()))
+            Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
         });
         let service = GateLayer::requests(gate.clone()).layer(service);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
