@@ -109,7 +109,7 @@ impl Complaint {
 
 /// What kind of thing it is that is not a name.
 fn content_of(value: &HeaderValue) -> &'static str {
-    let has = |of: fn(&u8) -> bool| value.as_bytes().iter().any(|byte| of(byte));
+    let has = |of: fn(&u8) -> bool| value.as_bytes().iter().any(of);
     match () {
         () if has(|byte| !byte.is_ascii()) => "it has bytes that are not ASCII",
         () if has(|byte| byte.is_ascii_control()) => "it has control characters",

@@ -33,6 +33,8 @@ pub(crate) struct Rules<K: 'static, T, C> {
     pub(crate) anonymity: Arc<Anonymity>,
 }
 
+/// What a client is told that was refused.
+pub(crate) type Answer = Box<Response<Bytes>>;
 pub(crate) type Tag<T> = Arc<dyn Fn(&Parts) -> T + Send + Sync>;
 pub(crate) type Concerns = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
 
@@ -66,7 +68,7 @@ where
     C: Clock + 'static,
 {
     /// The one decision; the answer to who is refused.
-    pub(crate) fn decide(&self, parts: &mut Parts) -> Result<Passed<K, T, C>, Response<Bytes>> {
+    pub(crate) fn decide(&self, parts: &mut Parts) -> Result<Passed<K, T, C>, Answer> {
         let is_connect = parts.method == Method::CONNECT;
         let concerns = match &self.scope {
             Scope::Requests(concerns) | Scope::Sessions(concerns) | Scope::Deferred(concerns) => {
@@ -80,7 +82,7 @@ where
             Ok(subject) => subject,
             Err(bad) => {
                 let asker = self.answers.asker(parts, None::<&K>);
-                return Err(self.answers.answer_to(&bad.into(), &asker));
+                return Err(self.answers.answer_to(&bad.into(), &asker).into());
             }
         };
         self.anonymity.saw(subject.is_none(), self.layer, || self.idle());
@@ -89,7 +91,7 @@ where
                 Ok((share, asker)) => Ok(Passed { pass: Pass::Request(share), is_connect, asker }),
                 Err(refusal) => {
                     let asker = self.answers.asker(parts, subject.as_ref());
-                    Err(self.answers.answer_to(&refusal, &asker))
+                    Err(self.answers.answer_to(&refusal, &asker).into())
                 }
             };
         }
@@ -98,7 +100,7 @@ where
         let offer = match self.scope {
             Scope::Sessions(_) => match question.decide() {
                 Ok(room) => Offer::reserved(room, self.layer, &mut parts.extensions),
-                Err(refusal) => return Err(self.answers.answer_to(&refusal, &asker)),
+                Err(refusal) => return Err(self.answers.answer_to(&refusal, &asker).into()),
             },
             _ => Offer::undecided(question, self.layer, &mut parts.extensions),
         };

@@ -18,7 +18,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::body::GateBody;
-use crate::rules::{Passed, Rules};
+use crate::rules::{Answer, Passed, Rules};
 use crate::verdict::Verdict;
 
 /// A service behind a gate; made by a [`GateLayer`](crate::GateLayer).
@@ -80,7 +80,7 @@ pin_project! {
     #[project = StateProjection]
     enum State<F, K: 'static, T, C> {
         Passed { #[pin] future: F, passed: Option<Passed<K, T, C>>, rules: Arc<Rules<K, T, C>> },
-        Refused { answer: Option<Response<Bytes>> },
+        Refused { answer: Option<Answer> },
     }
 }
 
@@ -95,7 +95,7 @@ where
         const AGAIN: &str = "polled after it was ready";
         let (future, passed, rules) = match self.project().state.project() {
             StateProjection::Refused { answer } => {
-                return Poll::Ready(Ok(answer.take().expect(AGAIN).map(GateBody::full)));
+                return Poll::Ready(Ok((*answer.take().expect(AGAIN)).map(GateBody::full)));
             }
             StateProjection::Passed { future, passed, rules } => (future, passed, rules),
         };

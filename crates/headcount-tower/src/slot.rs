@@ -132,7 +132,7 @@ impl Slot {
         if let Some(outer) = outer {
             // From here on the new one counts there as the original.
             outer.each(|shared| _ = shared.word.fetch_or(ORIGINAL, AcqRel));
-            outer.is_replaced();
+            outer.leave_to_successor();
         }
         if let Some(place) = &shared.place {
             place.enter(Arc::downgrade(&shared));
@@ -145,7 +145,7 @@ impl Slot {
         Share(shared)
     }
 
-    fn is_replaced(mut self) {
+    fn leave_to_successor(mut self) {
         if self.kind == ORIGINAL {
             self.kind = 0;
         }
