@@ -56,7 +56,7 @@ impl<K: 'static, T: Default + 'static, C> GateLayer<K, T, C> {
     }
 
     /// Scope *session*: room is reserved for each request of which `opens` is
-    /// true, and handed to the handler as an [`Admission`] among the request's
+    /// true, and handed to the handler as an [`Admission`](crate::Admission) among the request's
     /// extensions.
     ///
     /// The reservation holds a slot while the handler reads the request, and
@@ -71,7 +71,7 @@ impl<K: 'static, T: Default + 'static, C> GateLayer<K, T, C> {
     }
 
     /// Scope *session*, decided late: when the handler
-    /// [opens](Admission::open) the session, after it has read and checked the
+    /// [opens](crate::Admission::open) the session, after it has read and checked the
     /// request. Until then a request holds nothing, and one that the handler
     /// turns away has disturbed nobody.
     #[track_caller]
