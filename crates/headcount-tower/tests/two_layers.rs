@@ -204,3 +204,34 @@ fn two_layers_of_requests() {
     assert_empty(&all);
     assert_empty(&each);
 }
+
+/// Who has a clone of the inner layer's slot works in the outer one's too.
+#[test]
+fn two_layers_of_requests_and_one_clone() {
+    let (builder, clock) = support::builder(1);
+    let all = builder.max_lifetime(50 * MS).build().unwrap();
+    let (each, _) = gate(1, 1);
+    let (outer, inner) = (GateLayer::requests(all.clone()), GateLayer::requests(each.clone()));
+    let mut on_end = outer.on_end();
+    for status in [StatusCode::SWITCHING_PROTOCOLS, StatusCode::OK] {
+        let mut kept = None;
+        let service = service_fn(|request: Request| {
+            kept = request.extensions().get::<Slot>().cloned();
+            let response = Response::builder().status(status).body(support::channel().1).unwrap();
+            std::future::ready(Ok::<_, Infallible>(response))
+        });
+        let service = outer.layer(inner.layer(service));
+        let Poll::Ready(Ok(response)) = poll_once(pin!(service.oneshot(request("t", "a")))) else {
+            panic!("pending")
+        };
+        assert_eq!(response.status(), status, "it is counted, so it may upgrade");
+        clock.advance(50);
+        assert_eq!(all.advance(headcount::Clock::now(&clock), &mut on_end), 1);
+        assert_eq!((all.in_use(), each.in_use()), (1, 1), "the work goes on");
+        drop(kept);
+        assert_eq!((all.in_use(), each.in_use()), (0, 1), "but a body alone does not keep it");
+        drop(response);
+        assert_empty(&all);
+        assert_empty(&each);
+    }
+}
