@@ -1,4 +1,5 @@
 #![cfg(not(all(doctest, feature = "loom")))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! Lock-free data structures that enforce **exact** limits under contention,
 //! for servers that keep state per client.
 //!

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use headcount::{Clock, CloseReason, Ended, Gate, GateBuilder, ManualClock, SystemClock};
-use headcount::{TokioClock, TokioReaper};
+use headcount::{
+    CapacityPolicy, Clock, CloseReason, Ended, Gate, GateBuilder, Limit, ManualClock, SystemClock,
+    TokioClock, TokioReaper,
+};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::yield_now;
@@ -135,6 +137,23 @@ async fn paused_time_passes_for_somebody() {
     let looks = clock.1.load(Relaxed);
     assert!(looks < 200, "{looks} looks at the clock");
     assert!(ended.try_recv().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_eviction_is_told_of_at_once() {
+    for policy in [CapacityPolicy::EvictOldest, CapacityPolicy::EvictIdle { floor: TICK }] {
+        let builder = builder().limit(Limit::at_most(1)).at_capacity(policy);
+        let gate = builder.clock(TokioClock::new(TICK)).build().unwrap();
+        let (_reaper, mut ended) = reap(&gate);
+        let _victim = gate.admit(Some("a"), 1).unwrap();
+        advance(2 * TICK).await;
+        settle().await;
+        let start = Instant::now();
+        let _newcomer = gate.admit(Some("b"), 2).unwrap();
+        let (told, at) = ended.recv().await.unwrap();
+        assert_eq!(told, (1, CloseReason::Evicted));
+        assert!(at - start <= TICK, "the reaper slept on: {:?}", at - start);
+    }
 }
 
 #[tokio::test(start_paused = true)]
