@@ -4,29 +4,31 @@
 //! Criterion measures one peer after another, minutes apart, so on a busy
 //! machine it compares moments as much as peers. Here every round measures
 //! every case once, peers in a rotating order, and a ratio is taken within its
-//! round; the table shows the median of the rounds and their middle half.
+//! round; the table shows the median of the rounds and their middle half. What
+//! differs from run to run, such as where memory lies, is seen by several runs:
+//! the table then shows the median of their medians, and how far those range.
 
 mod common;
+mod ratio;
 mod workloads;
 
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
-use comfy_table::{Table, presets};
-use common::{Case, OURS, Over, Part, throughput};
+use common::{Case, OURS, Part, throughput};
 use lexopt::prelude::*;
-use statrs::statistics::{Data, OrderStatistics};
 
 const USAGE: &str = "\
 usage: cargo bench --bench ratios -- PART... [OPTION]...
 
   PART           admission, counts, wheel, rate, gate, or all
   --rounds N     rounds to take the median of, 1 to 1000 (default 15)
+  --runs N       whole runs, one after another, 1 to 100 (default 1): the figures
+                 are medians of the runs', beside the range of their ratios
   --window-ms N  time per measurement, 1 to 10000 (default 30); a shorter one
                  than that leaves out what takes long anyway
   --only TEXT    only workloads and peers with this in WORKLOAD/PEER, and ours
-                 beside them; may be given several times";
+                 beside them; may be given several times
+  --help         this text";
 
 /// What has a part's name, and makes the part.
 type Make = (&'static str, fn() -> Part);
@@ -44,13 +46,15 @@ const WINDOW: Duration = Duration::from_millis(30);
 struct Options {
     parts: Vec<Make>,
     rounds: usize,
+    runs: usize,
     window: Duration,
     only: Vec<String>,
 }
 
 /// `None` where the usage was asked for.
 fn options() -> Result<Option<Options>, lexopt::Error> {
-    let mut options = Options { parts: Vec::new(), rounds: 15, window: WINDOW, only: Vec::new() };
+    let mut options =
+        Options { parts: Vec::new(), rounds: 15, runs: 1, window: WINDOW, only: Vec::new() };
     let within = |name: &str, value: u64, most: u64| match value {
         0 => Err(format!("--{name} must be from 1 to {most}")),
         value if value > most => Err(format!("--{name} must be from 1 to {most}")),
@@ -65,6 +69,7 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
             Long("rounds") => {
                 options.rounds = within("rounds", parser.value()?.parse()?, 1000)? as usize;
             }
+            Long("runs") => options.runs = within("runs", parser.value()?.parse()?, 100)? as usize,
             Long("window-ms") => {
                 let millis = within("window-ms", parser.value()?.parse()?, 10_000)?;
                 options.window = Duration::from_millis(millis);
@@ -112,36 +117,9 @@ fn select(part: &mut Part, options: &Options) {
     part.cases.retain(|case| is_asked_for(case) || is_beside(case));
 }
 
-/// One line of the table: our figure over another's.
-struct Ratio {
-    workload: &'static str,
-    threads: usize,
-    over: String,
-    /// Millions of operations per second, medians: ours and the other's.
-    ours: f64,
-    theirs: f64,
-    /// Quartiles of the rounds' ratios.
-    quartiles: [f64; 3],
-    goal: Option<f64>,
-}
-
-impl Ratio {
-    fn met(&self) -> &'static str {
-        match self.goal {
-            None => "",
-            Some(goal) if self.quartiles[1] >= goal => "met",
-            Some(_) => "NOT met",
-        }
-    }
-}
-
-fn quartiles(values: impl Iterator<Item = f64>) -> [f64; 3] {
-    let mut data = Data::new(values.collect::<Vec<_>>());
-    [data.lower_quartile(), data.median(), data.upper_quartile()]
-}
-
 /// Operations per second: for each case, one figure a round.
-fn measure(part: &Part, rounds: usize, window: Duration) -> Vec<Vec<f64>> {
+fn measure(part: &Part, options: &Options, run: usize) -> Vec<Vec<f64>> {
+    let Options { rounds, runs, window, .. } = *options;
     let mut figures = vec![Vec::with_capacity(rounds); part.cases.len()];
     for round in 0..rounds {
         for turn in 0..part.cases.len() {
@@ -149,110 +127,10 @@ fn measure(part: &Part, rounds: usize, window: Duration) -> Vec<Vec<f64>> {
             let index = (turn + round * 7) % part.cases.len();
             figures[index].push(throughput(&part.cases[index], window));
         }
-        eprint!("\r{}: round {} of {rounds}", part.name, round + 1);
+        eprint!("\r{}: run {} of {runs}, round {} of {rounds}", part.name, run + 1, round + 1);
     }
     eprintln!();
     figures
-}
-
-fn ratios(part: &Part, figures: &[Vec<f64>]) -> Vec<Ratio> {
-    let ours = |workload: &str, threads: usize| {
-        let is =
-            |case: &Case| case.peer == OURS && case.workload == workload && case.threads == threads;
-        part.cases.iter().position(is).map(|index| &figures[index])
-    };
-    let one_of = |case: &Case, over: Over, ours: &[f64], theirs: &[f64]| {
-        let goal = part.goals.iter().find(|goal| {
-            goal.over == over && goal.workload == case.workload && goal.threads == case.threads
-        });
-        let millions = |figures: &[f64]| quartiles(figures.iter().copied())[1] / 1e6;
-        Ratio {
-            workload: case.workload,
-            threads: case.threads,
-            over: match over {
-                Over::Peer(name) => name.to_owned(),
-                Over::OurselvesAtOneThread => "itself at 1 thread".to_owned(),
-                Over::OurselvesUnder(workload) => format!("itself under {workload}"),
-            },
-            ours: millions(ours),
-            theirs: millions(theirs),
-            quartiles: quartiles(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs)),
-            goal: goal.map(|goal| goal.at_least),
-        }
-    };
-    // What our own figure is compared with: another workload of ours where a
-    // goal says so, else one thread.
-    let own = |case: &Case| {
-        let under = part.goals.iter().find_map(|goal| match goal.over {
-            Over::OurselvesUnder(other) if goal.workload == case.workload => Some(other),
-            _ => None,
-        });
-        match under {
-            Some(other) => Some((Over::OurselvesUnder(other), ours(other, case.threads)?)),
-            None if case.threads == 1 => None,
-            None => Some((Over::OurselvesAtOneThread, ours(case.workload, 1)?)),
-        }
-    };
-    let lines = part.cases.iter().zip(figures).filter_map(|(case, figure)| match case.peer {
-        OURS => own(case).map(|(over, other)| one_of(case, over, figure, other)),
-        peer => {
-            let ours = ours(case.workload, case.threads).expect("each case has one of ours");
-            Some(one_of(case, Over::Peer(peer), ours, figure))
-        }
-    });
-    let mut lines: Vec<_> = lines.collect();
-    lines.sort_by_key(|ratio| (ratio.workload, ratio.threads));
-    lines
-}
-
-const COLUMNS: [&str; 9] = [
-    "workload",
-    "threads",
-    "over",
-    "ours M/s",
-    "theirs M/s",
-    "ratio",
-    "middle half",
-    "goal",
-    "met",
-];
-
-/// Two decimals, or as many digits of what is too small for them.
-fn millions(figure: f64) -> String {
-    if figure >= 0.1 { format!("{figure:.2}") } else { format!("{figure:.1e}") }
-}
-
-fn row(ratio: &Ratio) -> [String; 9] {
-    let [low, median, high] = ratio.quartiles;
-    [
-        ratio.workload.to_owned(),
-        ratio.threads.to_string(),
-        ratio.over.clone(),
-        millions(ratio.ours),
-        millions(ratio.theirs),
-        format!("{median:.2}"),
-        format!("{low:.2}-{high:.2}"),
-        ratio.goal.map_or(String::new(), |goal| format!(">= {goal}")),
-        ratio.met().to_owned(),
-    ]
-}
-
-fn report(part: &Part, ratios: &[Ratio]) -> Result<(), Box<dyn std::error::Error>> {
-    let mut table = Table::new();
-    table.load_style(presets::ASCII_MARKDOWN).set_header(COLUMNS);
-    table.add_rows(ratios.iter().map(row));
-    println!("\n{}, ours over theirs in one run\n{table}", part.name);
-
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ratios");
-    fs::create_dir_all(&folder)?;
-    let mut csv = csv::Writer::from_path(folder.join(part.name).with_extension("csv"))?;
-    csv.write_record(COLUMNS)?;
-    for ratio in ratios {
-        csv.write_record(row(ratio))?;
-    }
-    csv.flush()?;
-    println!("written to target/ratios/{}.csv", part.name);
-    Ok(())
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -267,15 +145,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             std::process::exit(2);
         }
     };
-    let mut is_empty = true;
-    for (_, make) in &options.parts {
-        let mut part = make();
-        select(&mut part, &options);
-        if !part.cases.is_empty() {
-            is_empty = false;
-            let figures = measure(&part, options.rounds, options.window);
-            report(&part, &ratios(&part, &figures))?;
+    let mut parts: Vec<_> = options.parts.iter().map(|(_, make)| make()).collect();
+    for part in &mut parts {
+        select(part, &options);
+    }
+    parts.retain(|part| !part.cases.is_empty());
+    if parts.is_empty() {
+        return Err("no case has what --only asks for".into());
+    }
+    let mut runs = vec![Vec::new(); parts.len()];
+    for run in 0..options.runs {
+        for (part, runs) in parts.iter().zip(&mut runs) {
+            runs.push(ratio::of_a_run(part, &measure(part, &options, run)));
         }
     }
-    if is_empty { Err("no case has what --only asks for".into()) } else { Ok(()) }
+    for (part, runs) in parts.iter().zip(&runs) {
+        ratio::report(part, runs)?;
+    }
+    Ok(())
 }

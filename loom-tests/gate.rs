@@ -405,3 +405,53 @@ fn who_learns_of_an_end_sees_what_led_to_it() {
         bench.assert_at_rest();
     });
 }
+
+/// Writes, then closes the gate.
+fn closer_of(bench: &Bench, why: &Shared<Why>) -> Thread {
+    let (bench, why) = (bench.clone(), Shared::clone(why));
+    Box::new(move || {
+        // SAFETY: nobody reads before the gate is closed.
+        why.0.with_mut(|why| unsafe { *why = 1 });
+        bench.gate.close_all(CloseReason::Shutdown);
+    })
+}
+
+#[test]
+fn a_driver_sees_what_led_to_the_close_that_it_tells_of() {
+    model(|| {
+        let bench = Bench::new(builder(1));
+        let session = bench.admit(7);
+        let why = Shared::new(Why(UnsafeCell::new(0)));
+        let (gate, reads) = (bench.gate.clone(), Shared::clone(&why));
+        race([
+            closer_of(&bench, &why),
+            Box::new(move || {
+                gate.advance(0, |ended| {
+                    assert_eq!(ended.reason, CloseReason::Shutdown);
+                    // SAFETY: nobody writes after the gate was closed.
+                    assert_eq!(reads.0.with(|why| unsafe { *why }), 1);
+                });
+            }),
+        ]);
+        drop(session);
+    });
+}
+
+#[test]
+fn a_newcomer_sees_what_led_to_the_close_that_refuses_it() {
+    model(|| {
+        let bench = Bench::new(builder(1));
+        let why = Shared::new(Why(UnsafeCell::new(0)));
+        let (gate, reads) = (bench.gate.clone(), Shared::clone(&why));
+        race([
+            closer_of(&bench, &why),
+            Box::new(move || {
+                if let Err(refused) = gate.admit(None::<&u32>, 7) {
+                    assert_eq!(refused.cause(), Cause::ShutDown);
+                    // SAFETY: nobody writes after the gate was closed.
+                    assert_eq!(reads.0.with(|why| unsafe { *why }), 1);
+                }
+            }),
+        ]);
+    });
+}

@@ -4,6 +4,7 @@
 //! such a run would look green; [`model`] fails it. The bounds are set here,
 //! so that a plain `cargo test --features loom` needs no environment; loom's
 //! own `LOOM_*` variables override them for deeper runs.
+#![allow(dead_code, unused_imports, reason = "each part uses what it needs")]
 
 use std::io::Write;
 use std::sync::Arc;

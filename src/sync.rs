@@ -12,6 +12,7 @@
 pub(crate) mod arc;
 pub(crate) mod atomic;
 pub(crate) mod cell;
+mod const_fn;
 pub(crate) mod epoch;
 pub(crate) mod heap;
 pub(crate) mod ordered;
@@ -19,6 +20,7 @@ pub(crate) mod spread;
 pub(crate) mod tally;
 pub(crate) mod thread;
 
+pub(crate) use const_fn::const_unless_loom;
 #[cfg(feature = "loom")]
 pub(crate) use loom::sync::Mutex;
 #[cfg(not(feature = "loom"))]
@@ -30,19 +32,3 @@ pub(crate) mod sleep {
     pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
     pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 }
-
-/// Declares a constructor `const` wherever the constructors of the atomics
-/// are: everywhere but inside a model.
-macro_rules! const_unless_loom {
-    ($(#[$attribute:meta])* $vis:vis fn $($rest:tt)*) => {
-        #[cfg(not(feature = "loom"))]
-        $(#[$attribute])*
-        $vis const fn $($rest)*
-
-        #[cfg(feature = "loom")]
-        $(#[$attribute])*
-        $vis fn $($rest)*
-    };
-}
-
-pub(crate) use const_unless_loom;

@@ -11,7 +11,7 @@ mod hashers;
 use std::hash::RandomState;
 
 use headcount::SubjectCounts;
-use model::Step;
+use model::{Scale, Step};
 use proptest::prelude::*;
 
 /// Few subjects more often than many, so that their counts and ends meet.
@@ -43,6 +43,9 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Crowds that make a map grow, and threads that end.
+const LARGE: Scale = Scale { crowd: 64, threads: u32::MAX, drops_per_thread: 1 };
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 0..80)
 }
@@ -56,25 +59,25 @@ proptest! {
 
     #[test]
     fn text_is_counted_as_by_a_sequential_map(steps in steps()) {
-        model::run::<String, str, RandomState>(SubjectCounts::new(), &steps);
-        model::run::<String, String, RandomState>(SubjectCounts::new(), &steps);
+        model::run::<String, str, RandomState>(SubjectCounts::new(), LARGE, &steps);
+        model::run::<String, String, RandomState>(SubjectCounts::new(), LARGE, &steps);
     }
 
     #[test]
     fn numbers_are_counted_as_by_a_sequential_map(steps in steps()) {
-        model::run::<u64, u64, RandomState>(SubjectCounts::new(), &steps);
+        model::run::<u64, u64, RandomState>(SubjectCounts::new(), LARGE, &steps);
     }
 
     #[test]
     fn bytes_are_counted_as_by_a_sequential_map(steps in steps()) {
-        model::run::<Vec<u8>, [u8], RandomState>(SubjectCounts::new(), &steps);
+        model::run::<Vec<u8>, [u8], RandomState>(SubjectCounts::new(), LARGE, &steps);
     }
 
     #[test]
     fn collisions_change_no_answer(steps in steps()) {
-        model::run::<String, str, hashers::OneHash>(SubjectCounts::default(), &steps);
-        model::run::<u64, u64, hashers::EightHashes>(SubjectCounts::default(), &steps);
-        model::run::<Vec<u8>, [u8], hashers::TopBits>(SubjectCounts::default(), &steps);
+        model::run::<String, str, hashers::OneHash>(SubjectCounts::default(), LARGE, &steps);
+        model::run::<u64, u64, hashers::EightHashes>(SubjectCounts::default(), LARGE, &steps);
+        model::run::<Vec<u8>, [u8], hashers::TopBits>(SubjectCounts::default(), LARGE, &steps);
     }
 }
 
@@ -94,7 +97,7 @@ proptest! {
             all.push(Step::Crowd(crowd));
             all.extend(between.iter().filter(|step| !matches!(step, Step::Disperse)));
         }
-        model::run::<String, str, RandomState>(SubjectCounts::new(), &all);
-        model::run::<u64, u64, RandomState>(SubjectCounts::new().with_max_buckets(2048), &all);
+        model::run::<String, str, RandomState>(SubjectCounts::new(), LARGE, &all);
+        model::run::<u64, u64, RandomState>(SubjectCounts::new().with_max_buckets(2048), LARGE, &all);
     }
 }

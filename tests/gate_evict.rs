@@ -87,11 +87,12 @@ fn the_least_recently_active_makes_room_past_the_floor() {
     assert_eq!((refused.cause(), refused.retry_after()), (Cause::AtCapacity, Some(MS)));
     assert_eq!(refused.retry_after_secs(), Some(1));
     clock.set(100);
+    let mut newcomers = Vec::new();
     for (newcomer, victim) in [(3, 2), (4, 0), (5, 1)] {
         let session = admit(&gate, newcomer).unwrap();
         assert_eq!(told(&gate), evicted(victim));
         session.establish().unwrap();
-        std::mem::forget(session);
+        newcomers.push(session);
     }
     assert_eq!(admit(&gate, 6).unwrap_err().cause(), Cause::AtCapacity);
 }

@@ -1,4 +1,4 @@
-//! Read after `mod.rs`. Permits: the owners of slots.
+//! Read after `counter.rs`. Permits: the owners of slots.
 //!
 //! *Invariant*: over all permits of a counter, the sum of `held`, plus what
 //! was forgotten, is the counter's `in_use`. Only four steps change who holds
@@ -24,7 +24,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::AdmissionCounter;
+use super::counter::AdmissionCounter;
+use super::error::{MergeError, SplitError};
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed, with_mut};
 
 /// What both kinds of permit are: slots, and the counter they go back to.
@@ -45,7 +46,7 @@ impl<C: Deref<Target = AdmissionCounter> + Clone> Slots<C> {
                 with_mut(&mut self.held, |held| *held -= taken);
                 Ok(Self::new(self.counter.clone(), taken))
             }
-            _ => Err(SplitError { asked, held }),
+            _ => Err(SplitError::new(asked, held)),
         }
     }
 
@@ -169,35 +170,3 @@ permit!(Permit, &'a AdmissionCounter, 'a);
 pub struct OwnedPermit(Slots<Arc<AdmissionCounter>>);
 
 permit!(OwnedPermit, Arc<AdmissionCounter>);
-
-/// A split asked for no slots, or for more than the permit held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SplitError {
-    asked: usize,
-    held: u32,
-}
-
-impl fmt::Display for SplitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot split {} slots off a permit that holds {}", self.asked, self.held)
-    }
-}
-
-impl std::error::Error for SplitError {}
-
-/// The two permits belong to different counters; nothing was moved.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct MergeError<P> {
-    /// The permit that was to be merged, with its slots.
-    pub rejected: P,
-}
-
-impl<P> fmt::Display for MergeError<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the permits belong to different counters")
-    }
-}
-
-impl<P: fmt::Debug> std::error::Error for MergeError<P> {}

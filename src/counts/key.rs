@@ -7,17 +7,13 @@
 //! decides by `TypeId`; the compiler knows the answer and leaves no trace of
 //! the question.
 //!
-//! *Who may touch it*: `counts/mod.rs` asks here; `list.rs` sees a subject only
-//! through the `Probe`s below.
+//! *Who may touch it*: `node.rs`, `probe.rs`, `map.rs` and `acquire.rs` ask
+//! here; `list.rs` sees a subject only through a `Probe`.
 
 #![allow(unsafe_code)]
 
 use std::any::{Any, TypeId};
-use std::borrow::Borrow;
 use std::sync::Arc;
-
-use super::list::Probe;
-use super::node::{New, NodePtr, Order};
 
 /// Are subjects of type `K` stored as their bytes?
 pub(super) fn is_inline<K: 'static>() -> bool {
@@ -74,58 +70,6 @@ pub(super) fn from_bytes<K: 'static>(bytes: &[u8]) -> K {
         *slot = Some(bytes.into());
     }
     subject.expect("one of the types of `is_inline`")
-}
-
-/// A lookup of a type that is stored inline, by its bytes.
-pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
-
-impl<K: 'static> Probe<K> for Bytes<'_> {
-    fn is_in(&self, node: NodePtr<K>) -> bool {
-        // SAFETY: the node is not released now, by the contract of `Probe`, and
-        // a `Bytes` is made only where `is_inline::<K>()`.
-        self.0 == unsafe { node.bytes() }
-    }
-
-    fn make(&self, order: Order) -> New<K> {
-        New::inline(order, self.0)
-    }
-}
-
-/// A lookup of a type that is stored as it is, by what it borrows as.
-pub(super) struct Value<'a, Q: ?Sized>(pub(super) &'a Q);
-
-impl<K: Borrow<Q> + 'static, Q: ?Sized + Eq + ToOwned<Owned = K>> Probe<K> for Value<'_, Q> {
-    fn is_in(&self, node: NodePtr<K>) -> bool {
-        // SAFETY: the node is not released now, by the contract of `Probe`, and
-        // a `Value` is made only where not `is_inline::<K>()`.
-        self.0 == unsafe { node.value() }.borrow()
-    }
-
-    fn make(&self, order: Order) -> New<K> {
-        New::value(order, self.0.to_owned())
-    }
-}
-
-/// Do the two nodes, not released now, hold one subject?
-pub(super) fn is_same_subject<K: Eq + 'static>(one: NodePtr<K>, other: NodePtr<K>) -> bool {
-    // SAFETY: each node is read as what `is_inline` says it holds.
-    unsafe {
-        match is_inline::<K>() {
-            true => one.bytes() == other.bytes(),
-            false => one.value() == other.value(),
-        }
-    }
-}
-
-/// A copy of the subject of a node that is not released now.
-pub(super) fn subject_of<K: Clone + 'static>(node: NodePtr<K>) -> K {
-    // SAFETY: the node is read as what `is_inline` says it holds.
-    unsafe {
-        match is_inline::<K>() {
-            true => from_bytes(node.bytes()),
-            false => node.value().clone(),
-        }
-    }
 }
 
 fn is<A: ?Sized + 'static, B: ?Sized + 'static>() -> bool {

@@ -1,5 +1,5 @@
-//! Read after `directory.rs`. The split-ordered list: one sorted lock-free list
-//! of all subjects, and buckets that are shortcuts into it.
+//! Read after `probe.rs` and `search.rs`. The split-ordered list: one sorted
+//! lock-free list of all subjects, and buckets that are shortcuts into it.
 //!
 //! *Origin*: O. Shalev and N. Shavit, "Split-ordered lists: lock-free
 //! extensible hash tables", JACM 53(3), 2006, over the list of T. Harris
@@ -49,40 +49,27 @@
 //! long on average until the directory is at its cap. An address may come back
 //! (ABA) only after every guard that could compare it is gone.
 //!
-//! *Who may touch it*: the map and its permits, in `counts/mod.rs` and
-//! `counts/permit.rs`.
+//! *Who may touch it*: the map and its permits, in `map.rs`, `acquire.rs` and
+//! `permit.rs`.
 //!
 //! *Checked by*: `loom-tests/counts.rs` and its mutants,
 //! `tests/counts_stress.rs`.
 
 #![allow(unsafe_code)]
 
-use std::marker::PhantomData;
-use std::ops::ControlFlow::{self, Break, Continue};
+use std::ops::ControlFlow::{Break, Continue};
 
-use super::directory::{Directory, Geometry};
-use super::node::{Link, New, Next, NodePtr, Order};
+use super::directory::Geometry;
+use super::link::{Link, Order};
+use super::node::{New, NodePtr};
+use super::probe::Probe;
+use super::search::Links;
 use crate::limit::Limit;
 use crate::sync::atomic::{Ordering::*, fence};
 use crate::sync::epoch::{self, Guard};
 
 /// An insert that passed more links than this asks whether to grow.
 const LONG_WALK: usize = 6;
-
-/// Growth looks at a stretch of this many buckets ...
-const SAMPLED: usize = 16;
-
-/// ... and happens if more subjects than this lie there for each.
-const DENSE: usize = 2;
-
-/// What a lookup compares with, and how its subject becomes a node.
-pub(super) trait Probe<K: 'static> {
-    /// Does the node, which is not released now, hold this subject?
-    fn is_in(&self, node: NodePtr<K>) -> bool;
-
-    /// A new node with this subject.
-    fn make(&self, order: Order) -> New<K>;
-}
 
 /// The subject is at its limit.
 pub(super) struct Full;
@@ -94,35 +81,20 @@ enum Admission {
 }
 
 pub(super) struct List<K: 'static> {
-    directory: Directory,
-    subjects: PhantomData<*mut K>,
-}
-
-// SAFETY: the list owns its directory and its subjects, hands the subjects and
-// references to them to any thread, and has no state tied to a thread.
-unsafe impl<K: Send + Sync> Send for List<K> {}
-// SAFETY: as above.
-unsafe impl<K: Send + Sync> Sync for List<K> {}
-
-/// Where a search ended: `next` was the successor of `before`, and the first
-/// link beyond the order searched for.
-struct Gap<'g> {
-    before: &'g Link,
-    next: Next,
-    walked: usize,
+    links: Links<K>,
 }
 
 impl<K: 'static> List<K> {
     pub(super) fn new(geometry: Geometry) -> Self {
-        Self { directory: Directory::new(geometry), subjects: PhantomData }
+        Self { links: Links::new(geometry) }
     }
 
     pub(super) fn cap_buckets(&mut self, buckets: usize) {
-        self.directory.cap(buckets);
+        self.links.directory.cap(buckets);
     }
 
     pub(super) fn buckets(&self) -> usize {
-        self.directory.len()
+        self.links.directory.len()
     }
 
     /// Takes one more permit of the subject, unless it has `limit` of them,
@@ -137,8 +109,8 @@ impl<K: 'static> List<K> {
         let order = Order::of_hash(hash);
         let mut new: Option<New<K>> = None;
         loop {
-            let start = self.start(hash, guard);
-            match self.search(start, order, |node| probe.is_in(node), guard) {
+            let start = self.links.start(hash, guard);
+            match self.links.search(start, order, |node| probe.is_in(node), guard) {
                 Ok(node) => match admit(node, limit, guard) {
                     Admission::Granted => return Ok(node),
                     Admission::Full => return Err(Full),
@@ -149,7 +121,7 @@ impl<K: 'static> List<K> {
                     node.set_next(gap.next);
                     if gap.before.replace_next(gap.next, node.as_next()).is_ok() {
                         if gap.walked > LONG_WALK {
-                            self.grow_if_dense(node.as_next(), order, guard);
+                            self.links.grow_if_dense(node.as_next(), order, guard);
                         }
                         return Ok(node.published());
                     }
@@ -183,14 +155,15 @@ impl<K: 'static> List<K> {
         let link = unsafe { node.get() }.link();
         let next = link.mark();
         let order = link.order();
-        let dummy = self.directory.bucket(order.hash() as usize & (self.directory.len() - 1));
+        let dummy =
+            self.links.directory.bucket(order.hash() as usize & (self.links.directory.len() - 1));
         // The first of its chain needs no search, and with that no guard: it
         // stands between a dummy and a pointer that is only copied. Behind a
         // dummy that is not linked yet, nothing is the first.
         let first = dummy.is_linked() && dummy.next() == node.as_next();
         if !first || dummy.replace_next(node.as_next(), next).is_err() {
             let guard = &epoch::pin();
-            _ = self.search(self.start(order.hash(), guard), order, |_| false, guard);
+            _ = self.links.search(self.links.start(order.hash(), guard), order, |_| false, guard);
         }
         // SAFETY: no longer reachable from the list: either this thread's CAS
         // unlinked it, or the search, begun after the mark, passed its place.
@@ -204,7 +177,7 @@ impl<K: 'static> List<K> {
         let guard = &epoch::pin();
         let order = Order::of_hash(hash);
         let mut count = 0;
-        self.walk(self.start(hash, guard), guard, |link, this| {
+        self.links.walk(self.links.start(hash, guard), guard, |link, this| {
             if link.order() > order {
                 return Break(());
             }
@@ -223,132 +196,6 @@ impl<K: 'static> List<K> {
         count
     }
 
-    /// Searches from `start`, a linked dummy at or before `order`, for a node
-    /// of that order that `is_it`, unlinking what is marked on the way, or else
-    /// for the gap at the end of the run.
-    fn search<'g>(
-        &self,
-        start: &'g Link,
-        order: Order,
-        is_it: impl Fn(NodePtr<K>) -> bool,
-        _guard: &'g Guard,
-    ) -> Result<NodePtr<K>, Gap<'g>> {
-        'again: loop {
-            let mut before = start;
-            let mut this = start.next();
-            let mut walked = 0;
-            // SAFETY: read from a link of the list under the guard.
-            while let Some(link) = unsafe { this.link::<'g>() } {
-                if link.order() > order {
-                    break;
-                }
-                let next = link.next();
-                if next.is_marked() {
-                    if before.replace_next(this, next.unmarked()).is_err() {
-                        continue 'again;
-                    }
-                    this = next.unmarked();
-                    continue;
-                }
-                if link.order() == order {
-                    // SAFETY: as above.
-                    let node = unsafe { this.node::<K>() };
-                    if let Some(node) = node.filter(|&node| is_it(node)) {
-                        return Ok(node);
-                    }
-                }
-                walked += 1;
-                (before, this) = (link, next);
-            }
-            return Err(Gap { before, next: this, walked });
-        }
-    }
-
-    /// Visits the links after `start` in order, dead ones too, changing nothing.
-    fn walk<'g>(
-        &self,
-        start: &'g Link,
-        _guard: &'g Guard,
-        mut visit: impl FnMut(&'g Link, Next) -> ControlFlow<()>,
-    ) {
-        let mut this = start.next().unmarked();
-        // SAFETY: read from a link of the list under the guard. A marked link
-        // leads on too: its successor was still in the list when it left, so
-        // was not retired before this guard was made.
-        while let Some(link) = unsafe { this.link::<'g>() } {
-            if visit(link, this).is_break() {
-                break;
-            }
-            this = link.next().unmarked();
-        }
-    }
-
-    /// A linked dummy at or before the place of `hash`: its bucket's, if it can
-    /// be used or made usable without waiting, else an ancestor's.
-    fn start<'g>(&'g self, hash: u64, guard: &'g Guard) -> &'g Link {
-        let mut bucket = hash as usize & (self.directory.len() - 1);
-        loop {
-            let dummy = self.directory.bucket(bucket);
-            if dummy.is_linked() {
-                return dummy;
-            }
-            if dummy.claim(bucket) {
-                self.link_dummy(dummy, bucket, guard);
-                return dummy;
-            }
-            // Somebody else is linking it. Bucket 0 is linked from the start.
-            bucket = parent(bucket);
-        }
-    }
-
-    /// Links a dummy that this thread has claimed.
-    #[cold]
-    fn link_dummy(&self, dummy: &Link, bucket: usize, guard: &Guard) {
-        let order = Order::of_bucket(bucket);
-        loop {
-            let start = self.start(parent(bucket) as u64, guard);
-            let Err(gap) = self.search(start, order, |_| false, guard) else { unreachable!() };
-            dummy.set_next(gap.next);
-            if gap.before.replace_next(gap.next, Next::to(dummy)).is_ok() {
-                return dummy.publish(bucket);
-            }
-        }
-    }
-
-    /// Doubles the directory if a stretch of the list is dense. The place
-    /// depends on a hash and an address, so that a crowd in one place, of
-    /// subjects with equal hashes say, does not look like a full map.
-    #[cold]
-    fn grow_if_dense(&self, node: Next, order: Order, guard: &Guard) {
-        let buckets = self.directory.len();
-        if buckets >= self.directory.most() {
-            return;
-        }
-        let stretch = SAMPLED.min(buckets);
-        // Fits: `buckets / stretch` is 1, so `all` of the list, or at least 2.
-        let (first, last) = match (buckets / stretch).ilog2() {
-            0 => (0, u64::MAX),
-            stretches => {
-                let first = node.scatter(order) & !(u64::MAX >> stretches);
-                (first, first | u64::MAX >> stretches)
-            }
-        };
-        let (mut steps, mut found) = (0, 0);
-        self.walk(self.start(Order::at(first).hash(), guard), guard, |link, _| {
-            steps += 1;
-            let inside = Order::at(first) <= link.order() && link.order() <= Order::at(last);
-            found += usize::from(inside && link.order().is_item());
-            match link.order() > Order::at(last) || found > DENSE * stretch || steps > 16 * stretch
-            {
-                true => Break(()),
-                false => Continue(()),
-            }
-        });
-        if found > DENSE * stretch {
-            self.directory.grow_from(buckets);
-        }
-    }
-
     /// Calls `visit` with each subject that is held and how many permits it
     /// has, each subject at most once. The list may change meanwhile: who is
     /// there from the start of the call to its end is visited.
@@ -358,7 +205,7 @@ impl<K: 'static> List<K> {
         same: impl Fn(NodePtr<K>, NodePtr<K>) -> bool,
     ) {
         let mut guard = epoch::pin();
-        let mut dummy = self.directory.head();
+        let mut dummy = self.links.directory.head();
         // The nodes of one order visited so far: a subject that dies and comes
         // back during the walk comes back in the same run.
         let mut run: Vec<NodePtr<K>> = Vec::new();
@@ -367,7 +214,7 @@ impl<K: 'static> List<K> {
         // long walk does not hold up the reclaimer.
         loop {
             let mut next_dummy = None;
-            self.walk(dummy, &guard, |link, this| {
+            self.links.walk(dummy, &guard, |link, this| {
                 // SAFETY: `this` led to a link of the list under `guard`.
                 let Some(node) = (unsafe { this.node::<K>() }) else {
                     next_dummy = Some(this);
@@ -396,14 +243,14 @@ impl<K: 'static> List<K> {
     /// Doubles the directory, whatever its density.
     #[cfg(feature = "loom")]
     pub(super) fn grow(&self) {
-        self.directory.grow_from(self.directory.len());
+        self.links.directory.grow_from(self.links.directory.len());
     }
 
     /// The nodes that are in the list, dead ones included.
     #[cfg(feature = "loom")]
     pub(super) fn nodes(&self) -> usize {
         let (guard, mut nodes) = (epoch::pin(), 0);
-        self.walk(self.directory.head(), &guard, |link, _| {
+        self.links.walk(self.links.directory.head(), &guard, |link, _| {
             nodes += usize::from(link.order().is_item());
             Continue(())
         });
@@ -415,7 +262,7 @@ impl<K: 'static> Drop for List<K> {
     /// Releases what forgotten permits left behind. Every other permit is gone,
     /// so every other node was retired, and unlinked before that.
     fn drop(&mut self) {
-        let mut this = self.directory.head().next();
+        let mut this = self.links.directory.head().next();
         // SAFETY: `&mut self`: nobody else can reach the list.
         while let Some(link) = unsafe { this.link() } {
             let next = link.next();
@@ -453,9 +300,4 @@ fn admit<K: 'static>(node: NodePtr<K>, limit: Limit, _guard: &Guard) -> Admissio
 fn link_of<K: 'static>(node: NodePtr<K>, _guard: &Guard) -> &Link {
     // SAFETY: reachable under the guard.
     unsafe { node.get() }.link()
-}
-
-/// The bucket of which `bucket`, not 0, is split off.
-const fn parent(bucket: usize) -> usize {
-    bucket & !(1 << bucket.ilog2())
 }

@@ -1,11 +1,13 @@
-//! Read after `limit.rs`; then `key.rs`, `node.rs`, `directory.rs`, `list.rs`.
-//! How many does this subject hold, and may it have one more?
+//! Read after `limit.rs`; then `key.rs`, `link.rs`, `cache/mod.rs`, `node.rs`,
+//! `probe.rs`, `directory.rs`, `search.rs`, `list.rs`, `map.rs`, `permit.rs`,
+//! `acquire.rs`. How many does this subject hold, and may it have one more?
 //!
-//! *Parts*: this file is the face of the map; `list.rs` is the algorithm, a
-//! split-ordered list, over the buckets of `directory.rs` and the nodes of
-//! `node.rs`, whose memory `cache.rs` keeps at hand; `key.rs` decides what a
-//! node stores; `permit.rs` gives back; `overrides.rs` says how many each
-//! subject may hold, and is independent.
+//! *Parts*: `list.rs` is the algorithm, a split-ordered list of the links of
+//! `link.rs`, found by `search.rs` from the buckets of `directory.rs`; nodes are
+//! in `node.rs`, their memory is kept at hand by `cache`; `key.rs` decides what
+//! a node stores and `probe.rs` compares it; `map.rs` is the map, `acquire.rs`
+//! makes permits of it, `permit.rs` gives back; `overrides.rs` says how many
+//! each subject may hold, and is independent.
 //!
 //! *Invariant, linearization points, orderings*: in `list.rs`.
 //!
@@ -18,397 +20,32 @@
 //! up by the allocator; 16 bytes a bucket, of which there are at least 1,024
 //! and at most the cap. What a subject's last release frees waits until every
 //! thread that was inside an operation of any map has left it; a thread keeps
-//! some of that memory for its next inserts (`cache.rs` says how much).
+//! some of that memory for its next inserts (`cache/thread.rs` says how much).
 //!
 //! *Who may touch it*: anybody; there are no locks to hold.
 //!
 //! *Checked by*: `loom-tests/counts.rs` and its mutants,
 //! `tests/counts_stress.rs`.
 
+mod acquire;
 mod cache;
 mod directory;
 mod error;
 mod key;
+mod link;
 mod list;
+mod map;
 mod node;
 mod overrides;
 mod permit;
+mod probe;
+mod search;
 
-use std::borrow::Borrow;
-use std::fmt;
-use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::Arc;
-
-use crate::limit::Limit;
-use crate::sync::spread::Near;
 #[cfg(feature = "loom")]
 #[doc(hidden)]
 pub use cache::model as cache_model;
-use directory::Geometry;
 pub use error::{SubjectAtLimit, SubjectError, SubjectTooLong};
-use key::{Bytes, Value, is_same_subject, subject_of};
-use list::List;
-use node::NodePtr;
+pub use map::SubjectCounts;
 pub use overrides::Overrides;
 pub(crate) use permit::NearSubjectPermit;
 pub use permit::{OwnedSubjectPermit, SubjectPermit};
-
-/// The longest text or byte subject if nothing else is asked for.
-const MAX_SUBJECT_LEN: usize = 1024;
-
-/// Counts what each subject holds, admits a subject while it is under its
-/// limit, refuses only when at an instant of the call it was at its limit, and
-/// forgets a subject that holds nothing.
-///
-/// A subject is whatever a limit is counted by: a client's name, a tenant's
-/// number, an address. No subject is known in advance, and none is kept: its
-/// entry comes with its first [`SubjectPermit`] and goes with its last.
-///
-/// # Which subjects
-///
-/// Any type that is `Hash + Eq`, looked up by what it borrows as: `&str` for
-/// `String`, `&[u8]` for `Vec<u8>`. Those two, and boxed or shared text and
-/// bytes, are stored inside the entry and bounded in length
-/// ([`with_max_subject_len`](Self::with_max_subject_len)); other types are
-/// stored as they are. The lookup type must be `'static`, as `str`, `[u8]` and
-/// every owned key are.
-///
-/// # Which hasher
-///
-/// Subjects are chosen by clients, some of them hostile. The default,
-/// [`RandomState`], is keyed, so nobody can choose subjects that collide; with
-/// a hasher that is not, whoever knows it can make every lookup a walk through
-/// all their subjects. Take another only for subjects that you choose.
-///
-/// # Consistency
-///
-/// [`try_acquire`](Self::try_acquire), the drop of a permit and
-/// [`count`](Self::count) are linearizable: each takes effect at one instant
-/// between its call and its return. [`subjects`](Self::subjects),
-/// [`for_each`](Self::for_each) and [`snapshot`](Self::snapshot) walk a map
-/// that may change under them: what is held throughout the walk is seen,
-/// exactly once, with a count that was true at an instant of the walk; what
-/// comes or goes meanwhile may or may not be.
-///
-/// # Memory ordering
-///
-/// What a holder did before its permit was released happens before what the
-/// same subject's next holder does, and before what a thread does whose
-/// [`count`](Self::count) no longer includes that permit. A refusal
-/// synchronises with nothing.
-///
-/// # What a subject leaves behind
-///
-/// Nothing in the map. Its entry is freed when every thread that was inside an
-/// operation of a map at that time has left it; the memory of entries stays
-/// with the thread that freed them, for its next ones, up to a few kilobytes,
-/// and goes back when the thread ends. If the subject's type has a `Drop`, it
-/// runs at that time too, on any thread that enters a map, after at most 64
-/// more subjects that the same thread was the last to release, or at its end;
-/// a panic in it is caught and goes no further.
-///
-/// # Growth
-///
-/// Entries never move. The map starts with 1,024 buckets of 16 bytes and
-/// doubles them as subjects become many, up to a cap
-/// ([`with_max_buckets`](Self::with_max_buckets)). It never refuses a subject
-/// for its own size: at the cap, and where memory is short, lookups get slower
-/// instead. Buckets are kept until the map is dropped; the entries of subjects
-/// that have left are not.
-///
-/// # Example
-///
-/// ```
-/// use headcount::{Limit, SubjectCounts, SubjectError};
-///
-/// # fn main() -> Result<(), SubjectError> {
-/// let sessions: SubjectCounts<String> = SubjectCounts::new();
-/// let limit = Limit::at_most(2);
-///
-/// let first = sessions.try_acquire("alice", limit)?;
-/// let _second = sessions.try_acquire("alice", limit)?;
-/// assert!(sessions.try_acquire("alice", limit).is_err(), "alice has her two");
-/// let _other = sessions.try_acquire("bob", limit)?;
-///
-/// drop(first);
-/// assert_eq!(sessions.count("alice"), 1);
-/// assert_eq!(sessions.subjects(), 2);
-/// # Ok(())
-/// # }
-/// ```
-pub struct SubjectCounts<K: 'static, S = RandomState> {
-    list: List<K>,
-    hasher: S,
-    max_subject_len: usize,
-}
-
-impl<K: 'static> SubjectCounts<K> {
-    /// An empty map with a randomly keyed hasher.
-    pub fn new() -> Self {
-        Self::with_capacity(0)
-    }
-
-    /// An empty map that has buckets for about so many subjects at once, from
-    /// the start if they are not too many (65,536 buckets, 1 MiB), else grown
-    /// to when they come; the cap on buckets allows for at least as many.
-    pub fn with_capacity(expected_subjects: usize) -> Self {
-        Self::with_capacity_and_hasher(expected_subjects, RandomState::new())
-    }
-}
-
-impl<K: 'static, S> SubjectCounts<K, S> {
-    /// An empty map with this hasher. Read *Which hasher* above first.
-    pub fn with_hasher(hasher: S) -> Self {
-        Self::with_capacity_and_hasher(0, hasher)
-    }
-
-    /// [`with_capacity`](SubjectCounts::with_capacity) and this hasher. Read
-    /// *Which hasher* above first.
-    pub fn with_capacity_and_hasher(expected_subjects: usize, hasher: S) -> Self {
-        Self::with_geometry(Geometry::expecting(expected_subjects), hasher)
-    }
-
-    fn with_geometry(geometry: Geometry, hasher: S) -> Self {
-        Self { list: List::new(geometry), hasher, max_subject_len: MAX_SUBJECT_LEN }
-    }
-
-    /// Refuses text and byte subjects of more than `bytes` bytes, instead of
-    /// more than 1,024. Entries are as large as their subjects, so this bounds
-    /// what one client can make the map store. Subjects of other types are not
-    /// measured.
-    pub fn with_max_subject_len(mut self, bytes: u32) -> Self {
-        self.max_subject_len = bytes as usize;
-        self
-    }
-
-    /// Never makes more buckets than `buckets`, rounded down to a power of two
-    /// but not below what a new map has, instead of 4,194,304 (64 MiB) or what
-    /// the expected subjects need. Bounds buckets, not subjects.
-    pub fn with_max_buckets(mut self, buckets: usize) -> Self {
-        self.list.cap_buckets(buckets);
-        self
-    }
-}
-
-impl<K, S> SubjectCounts<K, S>
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    S: BuildHasher,
-{
-    /// Takes one permit for the subject, or tells at once why not.
-    ///
-    /// The limit is this call's alone: permits that are out do not know it, and
-    /// under a lower one than before nothing is revoked; the subject is refused
-    /// until enough of its permits are gone. With
-    /// [`Limit::UNLIMITED`] the subject is counted all the same.
-    ///
-    /// # Errors
-    ///
-    /// [`SubjectError::AtLimit`] if at an instant of the call the subject held
-    /// `limit` permits or more; with a limit of 0 without looking.
-    /// [`SubjectError::TooLong`] if it is text or bytes over the longest
-    /// allowed.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use headcount::{Limit, SubjectCounts, SubjectError};
-    ///
-    /// let tenants: SubjectCounts<u64> = SubjectCounts::new();
-    /// let permit = tenants.try_acquire(&7, Limit::at_most(1))?;
-    /// let refused = tenants.try_acquire(&7, Limit::at_most(1)).unwrap_err();
-    /// assert!(matches!(refused, SubjectError::AtLimit(_)));
-    /// drop(permit);
-    /// assert_eq!(tenants.subjects(), 0);
-    /// # Ok::<(), SubjectError>(())
-    /// ```
-    pub fn try_acquire<Q>(
-        &self,
-        subject: &Q,
-        limit: Limit,
-    ) -> Result<SubjectPermit<'_, K, S>, SubjectError>
-    where
-        K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
-    {
-        self.enter(subject, limit).map(|node| SubjectPermit::holding(self, node))
-    }
-
-    /// [`try_acquire`](Self::try_acquire) for a holder that must not borrow
-    /// the map, such as a task or a session stored somewhere.
-    ///
-    /// # Errors
-    ///
-    /// As [`try_acquire`](Self::try_acquire).
-    pub fn try_acquire_owned<Q>(
-        self: &Arc<Self>,
-        subject: &Q,
-        limit: Limit,
-    ) -> Result<OwnedSubjectPermit<K, S>, SubjectError>
-    where
-        K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
-    {
-        self.enter(subject, limit).map(|node| OwnedSubjectPermit::holding(Arc::clone(self), node))
-    }
-
-    fn enter<Q>(&self, subject: &Q, limit: Limit) -> Result<NodePtr<K>, SubjectError>
-    where
-        K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
-    {
-        if limit == Limit::at_most(0) {
-            return Err(SubjectAtLimit::new(limit).into());
-        }
-        self.check_len(subject)?;
-        Ok(self.enter_hashed(subject, self.hash_of(subject), limit)?)
-    }
-
-    fn enter_hashed<Q>(
-        &self,
-        subject: &Q,
-        hash: u64,
-        limit: Limit,
-    ) -> Result<NodePtr<K>, SubjectAtLimit>
-    where
-        K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
-    {
-        let entered = match key::is_inline::<K>() {
-            true => key::with_bytes(subject, |bytes| self.list.acquire(hash, limit, &Bytes(bytes))),
-            false => self.list.acquire(hash, limit, &Value(subject)),
-        };
-        entered.map_err(|list::Full| SubjectAtLimit::new(limit))
-    }
-
-    /// The permits that the subject holds, forgotten ones included; 0 if the
-    /// map does not know it.
-    pub fn count<Q>(&self, subject: &Q) -> u32
-    where
-        K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
-    {
-        match self.check_len(subject) {
-            Ok(()) => self.count_hashed(subject, self.hash_of(subject)),
-            Err(SubjectTooLong { .. }) => 0,
-        }
-    }
-}
-
-/// For who asks more than once about one subject: hashes it once.
-impl<K, S> SubjectCounts<K, S>
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    S: BuildHasher,
-{
-    /// Refuses text and bytes over the longest allowed. Hashes nothing.
-    pub(crate) fn check_len<Q>(&self, subject: &Q) -> Result<(), SubjectTooLong>
-    where
-        K: Borrow<Q>,
-        Q: ?Sized + ToOwned<Owned = K> + 'static,
-    {
-        match key::is_inline::<K>() {
-            true => key::with_bytes(subject, |bytes| {
-                SubjectTooLong::check(bytes.len(), self.max_subject_len)
-            }),
-            false => Ok(()),
-        }
-    }
-
-    pub(crate) fn hash_of<Q: ?Sized + Hash>(&self, subject: &Q) -> u64 {
-        self.hasher.hash_one(subject)
-    }
-
-    /// [`count`](Self::count) of a subject that is not too long, by its
-    /// [hash](Self::hash_of).
-    pub(crate) fn count_hashed<Q>(&self, subject: &Q, hash: u64) -> u32
-    where
-        K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
-    {
-        match key::is_inline::<K>() {
-            true => key::with_bytes(subject, |bytes| self.list.count(hash, &Bytes(bytes))),
-            false => self.list.count(hash, &Value(subject)),
-        }
-    }
-
-    /// [`try_acquire_owned`](Self::try_acquire_owned) for a subject that is not
-    /// too long, under a limit that is not 0, by its [hash](Self::hash_of).
-    pub(crate) fn try_acquire_near<Q>(
-        map: &Near<Self>,
-        subject: &Q,
-        hash: u64,
-        limit: Limit,
-    ) -> Result<NearSubjectPermit<K, S>, SubjectAtLimit>
-    where
-        K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
-    {
-        let node = map.enter_hashed(subject, hash, limit)?;
-        Ok(NearSubjectPermit::holding(map.clone(), node))
-    }
-}
-
-impl<K: Eq + 'static, S> SubjectCounts<K, S> {
-    /// How many subjects hold permits. Walks the whole map: it is for
-    /// operators and tests, not for every request.
-    pub fn subjects(&self) -> usize {
-        let mut subjects = 0;
-        self.list.each(|_, _| subjects += 1, is_same_subject);
-        subjects
-    }
-
-    /// Calls `f` with each subject that holds permits and how many, in no
-    /// particular order, while the map may change: see *Consistency* above.
-    /// `f` may use the map.
-    pub fn for_each(&self, mut f: impl FnMut(K, u32))
-    where
-        K: Clone,
-    {
-        self.list.each(|node, count| f(subject_of(node), count), is_same_subject);
-    }
-
-    /// Each subject that holds permits and how many, in no particular order,
-    /// as [`for_each`](Self::for_each) meets them.
-    pub fn snapshot(&self) -> Vec<(K, u32)>
-    where
-        K: Clone,
-    {
-        let mut all = Vec::new();
-        self.for_each(|subject, count| all.push((subject, count)));
-        all
-    }
-}
-
-/// What the models need and no program: a directory small enough to search.
-#[cfg(feature = "loom")]
-#[doc(hidden)]
-impl<K: 'static, S> SubjectCounts<K, S> {
-    pub fn tiny(initial: usize, most: usize, hasher: S) -> Self {
-        Self::with_geometry(Geometry { initial, most }, hasher)
-    }
-
-    pub fn grow(&self) {
-        self.list.grow();
-    }
-
-    pub fn nodes(&self) -> usize {
-        self.list.nodes()
-    }
-}
-
-impl<K: 'static, S: Default> Default for SubjectCounts<K, S> {
-    fn default() -> Self {
-        Self::with_hasher(S::default())
-    }
-}
-
-/// Shows the size of the map, not its subjects: those may be many, and secret.
-impl<K: Eq + 'static, S> fmt::Debug for SubjectCounts<K, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SubjectCounts")
-            .field("subjects", &self.subjects())
-            .field("buckets", &self.list.buckets())
-            .finish_non_exhaustive()
-    }
-}

@@ -1,26 +1,22 @@
-//! Read after `key.rs`. What the list is made of: links, tagged pointers to
-//! links, and the nodes that start with a link and hold one subject each.
+//! Read after `key.rs`, `link.rs` and `cache/mod.rs`. The nodes: each starts
+//! with a link and holds one subject.
 //!
 //! ```text
-//!  link:  next | order          a bucket's dummy is only this, 16 bytes
 //!  node:  next | order | count | len | subject
 //!
-//!  next   pointer, bit 0 = mark: this link is dead, its next is frozen
-//!  order  the place in the list, ascending
-//!         bit 0   1 in a node, 0 in a dummy: a dummy comes before its nodes
-//!         bit 1   1 in a node; in a dummy: linked, so that a search may start here
-//!         others  the bits of the hash or of the bucket's number, reversed
-//!  count  permits of the subject; 0 = dead for ever
-//!  len    bytes of a subject that is stored inline
+//!  next, order  the link, as in `link.rs`
+//!  count        permits of the subject; 0 = dead for ever
+//!  len          bytes of a subject that is stored inline
 //! ```
 //!
-//! *Invariant*: a node's `order`, `len` and subject never change once it is
-//! published; its `next` never changes once marked; its `count` never changes
-//! once 0.
+//! *Invariant*: a node's `len` and subject never change once it is published;
+//! its `count` never changes once 0.
 //!
-//! *Who may touch it*: `list.rs` publishes, marks and unlinks; the one thread
-//! that takes `count` from 1 to 0 retires, in `list.rs` too; memory is taken
-//! and given back here only.
+//! *Memory orderings*: in `list.rs`, whose words these are.
+//!
+//! *Who may touch it*: `list.rs` publishes a node and counts in it; the one
+//! thread that takes `count` from 1 to 0 retires, in `list.rs` too; memory is
+//! taken and given back here only.
 //!
 //! *Checked by*: the counts models, whose memory is under quarantine;
 //! `tests/counts_stress.rs`, also under AddressSanitizer.
@@ -34,168 +30,9 @@ use std::ptr::{self, NonNull};
 
 use super::cache;
 use super::key::is_inline;
-use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*, load_settled};
+use super::link::{Link, Next, Order};
+use crate::sync::atomic::AtomicU32;
 use crate::sync::epoch;
-
-/// A place in the list, as drawn in the module header.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Order(u64);
-
-impl Order {
-    const ITEM: u64 = 1;
-    const LINKED: u64 = 2;
-
-    /// The place of a subject with this hash. Two hashes that differ in their
-    /// top two bits only share it, as equal hashes do.
-    pub(super) const fn of_hash(hash: u64) -> Self {
-        Self(hash.reverse_bits() | Self::LINKED | Self::ITEM)
-    }
-
-    /// The place of a bucket's dummy.
-    pub(super) const fn of_bucket(bucket: usize) -> Self {
-        Self((bucket as u64).reverse_bits() | Self::LINKED)
-    }
-
-    /// The place `position / 2^64` of the way through the list.
-    pub(super) const fn at(position: u64) -> Self {
-        Self(position | Self::LINKED)
-    }
-
-    /// A hash of this place; its low bits are those of every such hash.
-    pub(super) const fn hash(self) -> u64 {
-        self.0.reverse_bits()
-    }
-
-    pub(super) const fn is_item(self) -> bool {
-        self.0 & Self::ITEM != 0
-    }
-}
-
-/// What every element of the list starts with, and all that a dummy is.
-#[derive(Debug)]
-#[repr(C)]
-pub(super) struct Link {
-    next: AtomicPtr<Link>,
-    order: AtomicU64,
-}
-
-impl Link {
-    /// A dummy that nobody has claimed: all bytes zero.
-    pub(super) fn raw() -> Self {
-        Self { next: AtomicPtr::new(ptr::null_mut()), order: AtomicU64::new(0) }
-    }
-
-    /// The dummy of bucket 0, the head of the list.
-    pub(super) fn head() -> Self {
-        let order = AtomicU64::new(Order::of_bucket(0).0);
-        Self { next: AtomicPtr::new(ptr::null_mut()), order }
-    }
-
-    /// The place of a link met in the list.
-    pub(super) fn order(&self) -> Order {
-        Order(load_settled(&self.order) | Order::LINKED)
-    }
-
-    /// May a search start at this dummy?
-    pub(super) fn is_linked(&self) -> bool {
-        self.order.load(Acquire) & Order::LINKED != 0
-    }
-
-    /// Claims a raw dummy: whoever succeeds links it, alone.
-    pub(super) fn claim(&self, bucket: usize) -> bool {
-        let claimed = Order::of_bucket(bucket).0 & !Order::LINKED;
-        self.order.load(Relaxed) == 0
-            && self.order.compare_exchange(0, claimed, Relaxed, Relaxed).is_ok()
-    }
-
-    /// Lets searches start at this dummy, which the caller claimed and linked.
-    pub(super) fn publish(&self, bucket: usize) {
-        self.order.store(Order::of_bucket(bucket).0, Release);
-    }
-
-    pub(super) fn next(&self) -> Next {
-        Next(self.next.load(Acquire))
-    }
-
-    /// Sets the successor of a link that only the caller can reach through
-    /// `next`: a dummy it claimed, or a node it has not published.
-    pub(super) fn set_next(&self, next: Next) {
-        self.next.store(next.0, Relaxed);
-    }
-
-    /// Replaces an unmarked successor: how a link is inserted and unlinked.
-    pub(super) fn replace_next(&self, current: Next, new: Next) -> Result<(), ()> {
-        match self.next.compare_exchange(current.0, new.0, AcqRel, Relaxed) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(()),
-        }
-    }
-
-    /// Marks this link dead and returns its successor, which is final.
-    pub(super) fn mark(&self) -> Next {
-        let mut next = self.next();
-        while !next.is_marked() {
-            match self.next.compare_exchange(next.0, next.marked().0, Release, Acquire) {
-                Ok(_) => return next,
-                Err(now) => next = Next(now),
-            }
-        }
-        next.unmarked()
-    }
-}
-
-/// A pointer to a link or to nothing, and the mark.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Next(*mut Link);
-
-impl Next {
-    const MARK: usize = 1;
-
-    pub(super) fn to(link: &Link) -> Self {
-        Self(ptr::from_ref(link).cast_mut())
-    }
-
-    pub(super) fn is_marked(self) -> bool {
-        self.0.addr() & Self::MARK != 0
-    }
-
-    /// A number that depends on the address and on `order`, evenly spread.
-    pub(super) fn scatter(self, order: Order) -> u64 {
-        (self.0.addr() as u64 ^ order.0).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-    }
-
-    fn marked(self) -> Self {
-        Self(self.0.map_addr(|address| address | Self::MARK))
-    }
-
-    pub(super) fn unmarked(self) -> Self {
-        Self(self.0.map_addr(|address| address & !Self::MARK))
-    }
-
-    /// The link, or `None` at the end of the list.
-    ///
-    /// # Safety
-    ///
-    /// Read from a link of the list under a guard that lives for `'g`, or
-    /// while nobody else can reach the list.
-    pub(super) unsafe fn link<'g>(self) -> Option<&'g Link> {
-        // SAFETY: unmarked, it is null or points to a link, which the guard of
-        // the caller keeps from being released.
-        unsafe { self.unmarked().0.as_ref() }
-    }
-
-    /// The node, if this leads to one and not to a dummy or the end.
-    ///
-    /// # Safety
-    ///
-    /// As for [`link`](Self::link), and the list holds subjects of type `K`.
-    pub(super) unsafe fn node<K: 'static>(self) -> Option<NodePtr<K>> {
-        // SAFETY: this function's contract.
-        let link = unsafe { self.link() }?;
-        let node = NonNull::new(self.unmarked().0.cast::<Node>())?;
-        link.order().is_item().then_some(NodePtr { node, subject: PhantomData })
-    }
-}
 
 /// The part of a node that does not depend on the subject's type; the subject
 /// follows it in the same block.
@@ -211,6 +48,20 @@ pub(super) struct Node {
 pub(super) struct NodePtr<K> {
     node: NonNull<Node>,
     subject: PhantomData<*mut K>,
+}
+
+impl Next {
+    /// The node, if this leads to one and not to a dummy or the end.
+    ///
+    /// # Safety
+    ///
+    /// As for [`link`](Self::link), and the list holds subjects of type `K`.
+    pub(super) unsafe fn node<K: 'static>(self) -> Option<NodePtr<K>> {
+        // SAFETY: this function's contract.
+        let link = unsafe { self.link() }?;
+        let node = NonNull::new(self.element().cast::<Node>())?;
+        link.order().is_item().then_some(NodePtr { node, subject: PhantomData })
+    }
 }
 
 impl<K> Clone for NodePtr<K> {
@@ -253,7 +104,7 @@ impl<K: 'static> NodePtr<K> {
     }
 
     pub(super) fn as_next(self) -> Next {
-        Next(self.node.as_ptr().cast())
+        Next::to_element(self.node.as_ptr().cast())
     }
 
     /// The subject of a node whose type is stored inline.
@@ -384,16 +235,14 @@ impl<K: 'static> New<K> {
         // SAFETY: the layout holds a `Node`, so it is not empty.
         let block = unsafe { cache::alloc(layout) };
         let Some(node) = NonNull::new(block.cast::<Node>()) else { handle_alloc_error(layout) };
-        let link = Link { next: AtomicPtr::new(ptr::null_mut()), order: AtomicU64::new(order.0) };
         // SAFETY: freshly allocated with room and alignment for a `Node`.
-        unsafe { node.write(Node { link, count: AtomicU32::new(1), len }) };
+        unsafe { node.write(Node { link: Link::item(order), count: AtomicU32::new(1), len }) };
         NodePtr { node, subject: PhantomData }
     }
 
     pub(super) fn set_next(&mut self, next: Next) {
-        // SAFETY: `self` owns the node. Written as a value, since nobody else
-        // can reach it: no atomic operation.
-        unsafe { (*self.0.node.as_ptr()).link.next = AtomicPtr::new(next.0) };
+        // SAFETY: `self` owns the node, and nobody else can reach it.
+        unsafe { (*self.0.node.as_ptr()).link.init_next(next) };
     }
 
     pub(super) fn as_next(&self) -> Next {

@@ -1,4 +1,4 @@
-//! Read after `list.rs`. The permits of a subject: each is one of its count.
+//! Read after `map.rs`. The permits of a subject: each is one of its count.
 //!
 //! *Invariant*: the permits of a node, forgotten ones included, are its
 //! `count`. So a permit's node has a count over 0, is not dead, and is not
@@ -17,7 +17,7 @@ use std::mem;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::SubjectCounts;
+use super::map::SubjectCounts;
 use super::node::NodePtr;
 use crate::sync::spread::Near;
 

@@ -134,9 +134,9 @@ where
                 return Err(Refusal::for_good(Cause::ShutDown));
             }
             let subject = subject.map(|name| self.look_at(name)).transpose()?;
-            let (now, rounded_up) = self.core.now_both_ways();
+            let both_ways @ (now, rounded_up) = self.core.now_both_ways();
             self.look(now)?;
-            Ok((self.take(subject, tag, now, begins)?, rounded_up))
+            Ok((self.take(subject, tag, both_ways, begins)?, rounded_up))
         };
         reserve().map_err(|Refusal { cause, retry_after }| {
             self.core.tallies.rejected(cause);
@@ -178,7 +178,7 @@ where
         &self,
         subject: Option<Subject<'_, Q>>,
         tag: T,
-        now: u64,
+        both_ways @ (now, _): (u64, u64),
         begins: Begins,
     ) -> Result<Reservation<K, T, C>, Refusal>
     where
@@ -189,7 +189,7 @@ where
             SubjectCounts::try_acquire_near(self.subjects.near(), name, hash, limit)
         });
         let slot = slot.transpose().map_err(|_| Refusal::SUBJECT_AT_LIMIT)?;
-        let rate = self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_at(now));
+        let rate = self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_both_ways(both_ways));
         let rate = rate.transpose().map_err(|refused| self.rate_limited(refused))?;
         let record =
             Record::new(self.core.near(), tag, now, begins).map_err(|cause| match cause {

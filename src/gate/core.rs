@@ -1,4 +1,4 @@
-//! Read after `config.rs`. What the sessions of a gate share with it, whatever
+//! Read after `config.rs`, `closed.rs`. What the sessions of a gate share with it, whatever
 //! their subjects are.
 
 use std::fmt;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::alarm::Alarm;
 use super::candidates::Candidates;
+use super::closed::ClosedWord;
 use super::config::{Config, NEVER};
 use super::record::Beat;
 use super::rejected::CloseReason;
@@ -15,7 +16,7 @@ use crate::admission::AdmissionCounter;
 use crate::clock::Clock;
 use crate::rate::SlidingWindow;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*, load_settled};
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, load_settled};
 use crate::wheel::TimerWheel;
 
 /// When to come back, for who is refused where that is not known: no session
@@ -34,8 +35,7 @@ pub(super) struct Core<T, C> {
     /// Only for changes; nothing on the way in or out takes it.
     pub(super) config: Mutex<Config>,
     tick: Duration,
-    /// 0, or 1 + the reason for which the gate was closed. Changes once.
-    closed: AtomicU32,
+    closed: ClosedWord,
 }
 
 impl<T: Send + Sync + 'static, C: Clock + 'static> Core<T, C> {
@@ -54,7 +54,7 @@ impl<T: Send + Sync + 'static, C: Clock + 'static> Core<T, C> {
             alarm: StdArc::default(),
             tick: config.tick,
             config: Mutex::new(config),
-            closed: AtomicU32::new(0),
+            closed: ClosedWord::open(),
         }
     }
 }
@@ -97,15 +97,12 @@ impl<T, C: Clock> Core<T, C> {
 
 impl<T, C> Core<T, C> {
     pub(super) fn closed(&self) -> Option<CloseReason> {
-        match self.closed.load(Acquire) {
-            0 => None,
-            reason => Some(CloseReason::ALL[reason as usize - 1]),
-        }
+        self.closed.reason()
     }
 
     /// Closes the gate, unless it was closed before.
     pub(super) fn close(&self, reason: CloseReason) {
-        _ = self.closed.compare_exchange(0, 1 + reason as u32, AcqRel, Relaxed);
+        self.closed.close(reason);
     }
 
     pub(super) fn duration_of(&self, ticks: u64) -> Duration {

@@ -1,6 +1,6 @@
 //! Read after `admission/mod.rs`, `counts/mod.rs`, `rate/mod.rs` and
 //! `wheel/mod.rs`; then `rejected.rs`, `config.rs`, `policy.rs`, `builder.rs`,
-//! `gate_config.rs`, `phase.rs`, `stats.rs`, `core.rs`, `record.rs`,
+//! `gate_config.rs`, `phase.rs`, `closed.rs`, `stats.rs`, `core.rs`, `record.rs`,
 //! `candidates.rs`, `evict.rs`, `session.rs`, `admit.rs`, `settings.rs`,
 //! `alarm.rs`, `reaper.rs`, `reaper_tokio.rs`. The gate: all parts composed into
 //! one decision.
@@ -45,6 +45,7 @@ mod alarm;
 mod alarm_tests;
 mod builder;
 mod candidates;
+mod closed;
 mod config;
 mod core;
 mod evict;

@@ -46,7 +46,8 @@ use crate::wheel::{HoldError, Timer, TimerWheel, Unused, WheelFull};
 
 pub(super) struct Record<T, C> {
     phase: PhaseWord,
-    /// Not 0 once there is nobody to tell of the end.
+    /// Not 0 once there is nobody to tell of the end. Publishes nothing: who learns
+    /// of the end synchronises by the phase.
     owner_left: AtomicU32,
     /// `None` only in `new`.
     timers: Option<Timers<T, C>>,
@@ -271,7 +272,7 @@ impl<T, C> Record<T, C> {
     pub(super) fn release(&self) {
         let reason = self.core.closed().unwrap_or(CloseReason::Released);
         _ = self.end(End::new(reason, Teller::Caller));
-        self.owner_left.store(1, Release);
+        self.owner_left.store(1, Relaxed);
         self.core.tallies.left();
     }
 
@@ -336,7 +337,7 @@ impl<T: Clone, C: Clock> Beat<T, C> {
             }
         };
         let told = record.end(end).map_or_else(|before| before, |()| end);
-        let is_ours = told.teller == end.teller && record.owner_left.load(Acquire) == 0;
+        let is_ours = told.teller == end.teller && record.owner_left.load(Relaxed) == 0;
         is_ours.then(|| Ended::new(record.tag.clone(), told.reason))
     }
 

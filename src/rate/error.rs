@@ -1,8 +1,9 @@
-//! What is wrong with a window, or with the moment.
+//! Read first of `rate`. What is wrong with a window, or with the moment.
 
 use std::fmt;
 
-use super::SlidingWindow;
+/// The largest `most`.
+pub(super) const MOST: u32 = 1 << 20;
 
 /// The window is full. Its text holds no count, so that it may reach a client
 /// as it is.
@@ -33,13 +34,13 @@ impl fmt::Display for RateLimited {
 
 impl std::error::Error for RateLimited {}
 
-/// Why no [`SlidingWindow`] was made of these arguments.
+/// Why no [`SlidingWindow`](super::SlidingWindow) was made of these arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidWindow {
     /// `most` is 0: the window would never admit anybody.
     MostIsZero,
-    /// `most` is over [`SlidingWindow::MOST`].
+    /// `most` is over [`SlidingWindow::MOST`](super::SlidingWindow::MOST).
     MostIsTooLarge {
         /// The `most` that was asked for.
         asked: u32,
@@ -53,7 +54,7 @@ impl fmt::Display for InvalidWindow {
         match self {
             Self::MostIsZero => f.write_str("`most` is 0; the least is 1"),
             Self::MostIsTooLarge { asked } => {
-                write!(f, "`most` is {asked}; the largest is {}", SlidingWindow::MOST)
+                write!(f, "`most` is {asked}; the largest is {MOST}")
             }
             Self::WindowIsZero => f.write_str("`window` is 0 ticks; the least is 1"),
         }

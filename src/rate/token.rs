@@ -1,4 +1,4 @@
-//! Read after `mod.rs`. Tokens: the owners of reservations.
+//! Read after `window.rs`. Tokens: the owners of reservations.
 //!
 //! *Invariant*: a reservation is rolled back at most once, by the drop of the
 //! one token that owns it, and never after its commit.
@@ -13,7 +13,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::{SlidingWindow, Taken};
+use super::window::{SlidingWindow, Taken};
 
 /// What both kinds of token are: a cell, and whether it stays taken.
 struct Reservation<W: Deref<Target = SlidingWindow>> {

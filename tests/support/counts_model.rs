@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 use headcount::{Limit, Overrides, OwnedSubjectPermit, SubjectCounts, SubjectError, SubjectPermit};
 
@@ -28,7 +30,8 @@ pub enum Step {
     Forget(usize),
     /// Drops the permits of a subject that are not forgotten, last first.
     DropAllOf(u8),
-    /// `try_acquire` of so many times 64 subjects that nobody else names
+    /// `try_acquire` of so many times [`Scale::crowd`] subjects that nobody
+    /// else names
     Crowd(u8),
     /// Drops every permit of every crowd.
     Disperse,
@@ -40,6 +43,18 @@ pub enum Step {
     RemoveOverride(u8),
     /// `Overrides::set_default`
     SetDefault(u32),
+}
+
+/// How much a run spends on what is dear.
+#[derive(Clone, Copy)]
+pub struct Scale {
+    /// Subjects for each unit of a [`Step::Crowd`]
+    pub crowd: u32,
+    /// Threads for [`Step::DropElsewhere`], one after another; once all have
+    /// ended, the caller drops
+    pub threads: u32,
+    /// Permits that a thread drops before it ends
+    pub drops_per_thread: u32,
 }
 
 /// Subjects that steps name.
@@ -94,6 +109,40 @@ impl<K, S> Permit<'_, K, S> {
     }
 }
 
+/// Another thread, which drops what it is given.
+struct Elsewhere<'scope, T> {
+    give: SyncSender<T>,
+    dropped: Receiver<()>,
+    thread: ScopedJoinHandle<'scope, ()>,
+    drops: u32,
+}
+
+impl<'scope, T: Send + 'scope> Elsewhere<'scope, T> {
+    fn start(scope: &'scope Scope<'scope, '_>) -> Self {
+        let (give, given) = mpsc::sync_channel(1);
+        let (tell, dropped) = mpsc::sync_channel(1);
+        let thread = scope.spawn(move || {
+            for value in given {
+                drop(value);
+                tell.send(()).expect("the other thread waits");
+            }
+        });
+        Self { give, dropped, thread, drops: 0 }
+    }
+
+    /// Returns once it has been dropped.
+    fn drop(&mut self, value: T) {
+        self.give.send(value).expect("the thread lives");
+        self.dropped.recv().expect("the thread lives");
+        self.drops += 1;
+    }
+
+    fn end(self) {
+        drop(self.give);
+        self.thread.join().expect("no drop panics");
+    }
+}
+
 /// What a sequential map knows: no subject at zero.
 #[derive(Default)]
 struct Model {
@@ -130,18 +179,32 @@ impl Model {
 
 /// Runs `steps` on a map of subjects `K`, looked up as `Q`, and compares each
 /// answer with the model's.
-pub fn run<K, Q, S>(counts: SubjectCounts<K, S>, steps: &[Step])
+pub fn run<K, Q, S>(counts: SubjectCounts<K, S>, scale: Scale, steps: &[Step])
 where
     K: Subject + Borrow<Q>,
     Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     S: BuildHasher + Default + Send + Sync + 'static,
 {
     let counts = Arc::new(counts);
+    thread::scope(|scope| run_within(scope, &counts, scale, steps));
+}
+
+fn run_within<'scope, 'env: 'scope, K, Q, S>(
+    scope: &'scope Scope<'scope, 'env>,
+    counts: &'env Arc<SubjectCounts<K, S>>,
+    scale: Scale,
+    steps: &[Step],
+) where
+    K: Subject + Borrow<Q>,
+    Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+    S: BuildHasher + Default + Send + Sync + 'static,
+{
     let overrides: Overrides<K, S> = Overrides::with_hasher(Limit::at_most(0), S::default());
     let mut model = Model::default();
     let mut permits: Vec<(u32, Permit<'_, K, S>)> = Vec::new();
     let mut crowd: Vec<(u32, SubjectPermit<'_, K, S>)> = Vec::new();
     let mut next_of_crowd = CROWD;
+    let (mut elsewhere, mut threads) = (None, scale.threads);
 
     for &step in steps {
         let at = |place: usize| place.checked_rem(permits.len());
@@ -184,9 +247,15 @@ where
             Step::DropElsewhere(place) => {
                 if let Some(place) = at(place) {
                     let (subject, permit) = permits.swap_remove(place);
-                    std::thread::scope(|scope| {
-                        scope.spawn(move || drop(permit));
-                    });
+                    if elsewhere.is_none() && threads > 0 {
+                        elsewhere = Some(Elsewhere::start(scope));
+                        threads -= 1;
+                    }
+                    match &mut elsewhere {
+                        Some(thread) => thread.drop(permit),
+                        None => drop(permit),
+                    }
+                    elsewhere.take_if(|it| it.drops == scale.drops_per_thread).map(Elsewhere::end);
                     model.release(subject);
                     touched = Some(subject);
                 }
@@ -206,8 +275,8 @@ where
                 }
                 touched = Some(subject);
             }
-            Step::Crowd(sixty_fours) => {
-                for _ in 0..u32::from(sixty_fours) * 64 {
+            Step::Crowd(units) => {
+                for _ in 0..u32::from(units) * scale.crowd {
                     let answer =
                         counts.try_acquire(K::of(next_of_crowd).borrow(), Limit::at_most(1));
                     let granted = agree(&mut model, next_of_crowd, 1, answer, step);
@@ -221,7 +290,7 @@ where
                     model.release(subject);
                 }
             }
-            Step::Walk => walk(&counts, &model),
+            Step::Walk => walk(counts, &model),
             Step::SetOverride(subject, limit) => {
                 let subject = known(subject);
                 let old = overrides.set(K::of(subject), Limit::at_most(limit));
@@ -246,7 +315,7 @@ where
         }
     }
 
-    walk(&counts, &model);
+    walk(counts, &model);
     for (subject, permit) in permits {
         drop(permit);
         model.release(subject);
@@ -256,7 +325,7 @@ where
         model.release(subject);
     }
     // Only what was forgotten is left.
-    walk(&counts, &model);
+    walk(counts, &model);
     let mut own = Vec::new();
     overrides.for_each(|subject, limit| own.push((subject.clone(), limit)));
     own.sort();

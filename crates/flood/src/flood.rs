@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::client::{Client, Manner, Plan, Round, Tally};
 use crate::proof::{self, Stamp, Steps};
-use crate::sampler::{Look, Sample, Sampler};
+use crate::sampler::{Left, Look, Sample, Sampler};
 use crate::server::Server;
 use crate::ways::{Make, Rules, Way};
 use crate::wire::{Answer, Opening, Wire};
@@ -77,17 +77,6 @@ impl Settings {
     pub fn length(&self) -> Duration {
         self.period * (self.rounds + self.calm) + self.rules.idle_timeout + self.slow_call
     }
-}
-
-/// What is left.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Left {
-    /// Handlers of sessions.
-    pub alive: usize,
-    /// Slots that the gate says are taken.
-    pub in_use: usize,
-    /// Subjects that the gate has an entry for.
-    pub subjects: usize,
 }
 
 /// What became of a call that takes longer than the idle timeout, of a client

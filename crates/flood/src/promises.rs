@@ -1,6 +1,7 @@
 //! What headcount promises, held against what happened.
 
-use crate::flood::{Left, Outcome, SlowCall};
+use crate::flood::{Outcome, SlowCall};
+use crate::sampler::Left;
 use crate::ways::{Policy, Rules};
 
 /// Every promise that the flood saw broken, in words.

@@ -8,7 +8,6 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::alive::Alive;
-use crate::flood::Left;
 use crate::proof::Stamp;
 
 const PERIOD: Duration = Duration::from_millis(2);
@@ -22,6 +21,17 @@ pub struct Sample {
     pub alive: usize,
     /// Slots that the gate said were taken.
     pub in_use: usize,
+}
+
+/// What is left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Handlers of sessions.
+    pub alive: usize,
+    /// Slots that the gate says are taken.
+    pub in_use: usize,
+    /// Subjects that the gate has an entry for.
+    pub subjects: usize,
 }
 
 /// What is looked at.

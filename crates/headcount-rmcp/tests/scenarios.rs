@@ -368,7 +368,8 @@ async fn rate_then_cap() {
     eventually("its slot is free", || server.in_use() == 1).await;
     let refused = server.ask(None).await;
     refused.is_refused_for(StatusCode::TOO_MANY_REQUESTS);
-    assert_eq!(refused.retry_after(), Some(100));
+    // Never before the window has room, and not all at once then.
+    assert!(refused.retry_after().is_some_and(|secs| (100..=120).contains(&secs)), "{refused:?}");
     server.shut_down().await;
 }
 

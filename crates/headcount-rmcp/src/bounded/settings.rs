@@ -42,7 +42,6 @@ impl Settings {
         let limit = Limit::try_from(self.max_sessions).unwrap_or(Limit::UNLIMITED);
         let gate = Gate::builder()
             .limit(limit)
-            .subject_limit(Limit::UNLIMITED)
             .at_capacity(CapacityPolicy::EvictOldest)
             .no_init_timeout()
             // Nobody is: the oldest makes room.

@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use headcount_tower::{Answers, GateBody, Subjects};
+use headcount_tower::{Answers, Asker, GateBody, Subjects};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
@@ -54,8 +54,9 @@ pub struct McpLayer {
     /// What becomes of other subjects, unless it is said.
     by_kind: OtherSubjects,
     others: Option<OtherSubjects>,
-    /// JSON-RPC errors, unless it is said.
-    answers: Option<Answers>,
+    answers: Answers,
+    /// The answers are its own, which speak of sessions.
+    own_answers: bool,
     /// Of what has no session.
     gates: Arc<Gates>,
 }
@@ -68,7 +69,8 @@ impl McpLayer {
             has_subjects: false,
             by_kind: OtherSubjects::NotFound,
             others: None,
-            answers: None,
+            answers: Answers::json_rpc(),
+            own_answers: true,
             gates: Arc::default(),
         }
     }
@@ -94,7 +96,8 @@ impl McpLayer {
     /// What a refused client is answered, instead of a JSON-RPC error. One that
     /// has no id gets that of its request, where it is known.
     pub fn answers(mut self, answers: Answers) -> Self {
-        self.answers = Some(answers);
+        self.answers = answers;
+        self.own_answers = false;
         self
     }
 
@@ -190,11 +193,12 @@ where
         let (mut parts, body) = request.into_parts();
         let visit = self.layer.visit(&parts);
         let layer = Arc::clone(&self.layer);
+        let asker = layer.answers.asker(&parts, visit.subject());
         if self.layer.replays(&parts)
             && let Err(refusal) = visit.is_served(Handshake::IsACall)
         {
             let no = NoRoom::Alone(refusal);
-            return McpFuture { state: State::Refused { no }, visit, layer };
+            return McpFuture { state: State::Refused { no }, visit, asker, layer };
         }
         // For whom the task-local is lost on the way (`visited.rs`).
         parts.extensions.insert(Arc::clone(&visit));
@@ -203,7 +207,7 @@ where
         // polled.
         let served = visit.hosts(|| self.inner.call(Request::from_parts(parts, body)));
         let state = State::Served { served: Visit::of(&visit, served), is_call };
-        McpFuture { state, visit, layer }
+        McpFuture { state, visit, asker, layer }
     }
 }
 
@@ -213,6 +217,7 @@ pin_project! {
         #[pin]
         state: State<F>,
         visit: Arc<Visit>,
+        asker: Asker,
         layer: Arc<McpLayer>,
     }
 }
@@ -237,7 +242,7 @@ where
         let (served, is_call) = match this.state.project() {
             StateProjection::Served { served, is_call } => (served, *is_call),
             StateProjection::Refused { no } => {
-                return Poll::Ready(Ok(refused(this.layer, this.visit, no)));
+                return Poll::Ready(Ok(refused(this.layer, this.asker, this.visit, no)));
             }
         };
         let response = ready!(served.poll(cx))?;
@@ -246,7 +251,7 @@ where
         // resumed, that stands.
         let verdict = this.visit.verdict().filter(|_| status == StatusCode::INTERNAL_SERVER_ERROR);
         let answer = match verdict {
-            Some(Verdict::Refused(no)) => refused(this.layer, this.visit, no),
+            Some(Verdict::Refused(no)) => refused(this.layer, this.asker, this.visit, no),
             Some(Verdict::Gone) => gone(),
             None if this.visit.has_slot() => {
                 let visit = Arc::clone(this.visit);
@@ -265,16 +270,18 @@ where
 }
 
 /// The answer, to the request that it is the answer to.
-fn refused<R>(layer: &McpLayer, visit: &Visit, no: &NoRoom) -> Response<GateBody<R>> {
+fn refused<R>(
+    layer: &McpLayer,
+    asker: &Asker,
+    visit: &Visit,
+    no: &NoRoom,
+) -> Response<GateBody<R>> {
     let (refusal, message) = match no {
-        NoRoom::Session(refusal) => (refusal, None),
-        NoRoom::Alone(refusal) => (refusal, message(visit.asks.kind, refusal)),
+        NoRoom::Alone(refusal) if layer.own_answers => (refusal, message(visit.asks.kind, refusal)),
+        NoRoom::Session(refusal) | NoRoom::Alone(refusal) => (refusal, None),
     };
-    let answer = match &layer.answers {
-        Some(answers) => addressed(answers.answer(refusal), visit.request_id(), None),
-        None => addressed(Answers::json_rpc().answer(refusal), visit.request_id(), message),
-    };
-    answer.map(GateBody::full)
+    let answer = layer.answers.answer_to(refusal, asker);
+    addressed(answer, visit.request_id(), message).map(GateBody::full)
 }
 
 /// As rmcp answers those whose session it does not know: clients open another

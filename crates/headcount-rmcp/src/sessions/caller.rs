@@ -18,8 +18,7 @@ pub(crate) fn in_session() {
 /// comes from nobody.
 pub(crate) fn may_use(session: &SessionTag) -> bool {
     let Some(owner) = session.owner() else { return true };
-    Visit::current()
-        .is_some_and(|visit| matches!(&visit.asks.subject, Ok(Some(who)) if who == owner))
+    Visit::current().is_some_and(|visit| visit.subject().is_some_and(|who| who == owner))
 }
 
 fn no_session(refusal: impl Into<Refusal>) -> Verdict {

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*, fence};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use headcount::{Clock, CloseReason, Gate, Limit, Rejected, Reservation};
+use headcount::{Clock, CloseReason, Gate, Rejected, Reservation};
 use rmcp::transport::streamable_http_server::SessionManager;
 use rmcp::transport::streamable_http_server::session::SessionId;
 use tokio::runtime::Handle;
@@ -137,7 +137,7 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
         let reserved = reserved.inspect_err(|rejected| self.tell_refused(*rejected, subject))?;
         if self.anonymous.are_all(subject) {
             let by_subjects = visit.is_some_and(|visit| visit.asks.by_subjects);
-            let limits_subjects = self.gate.subject_limit() != Limit::UNLIMITED;
+            let limits_subjects = self.gate.has_subject_limit();
             warn_of_anonymous("sessions", by_subjects, limits_subjects);
         }
         Ok(reserved)

@@ -37,7 +37,7 @@ pub(crate) fn warn_of_anonymous(what: &str, by_subjects: bool, limits_subjects: 
     } else if limits_subjects {
         tracing::warn!(
             "the first hundred {what} were all anonymous, so the gate's `subject_limit` applies \
-             to nobody: give McpGuard::subjects, or set Limit::UNLIMITED"
+             to nobody: give McpGuard::subjects, or set no such limit"
         );
     }
 }

@@ -18,7 +18,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*, fence};
 
-use headcount::{Clock, CloseReason, Gate, Limit, Rejected, SystemClock};
+use headcount::{Clock, CloseReason, Gate, Rejected, SystemClock};
 use tokio::sync::Notify;
 
 use crate::visit::anonymous::Anonymous;
@@ -60,7 +60,7 @@ impl<C: Clock + 'static> Admits for CallGate<C> {
     }
 
     fn limits_subjects(&self) -> bool {
-        self.subject_limit() != Limit::UNLIMITED
+        self.has_subject_limit()
     }
 }
 

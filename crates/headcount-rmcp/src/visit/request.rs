@@ -91,6 +91,11 @@ impl Visit {
         Arc::new(Self { asks, gates, stage, body, verdict: OnceLock::new() })
     }
 
+    /// Who asks, if that is known.
+    pub(crate) fn subject(&self) -> Option<&String> {
+        self.asks.subject.as_ref().ok()?.as_ref()
+    }
+
     /// The visit of the request that is being served here, if it has one.
     pub(crate) fn current() -> Option<Arc<Self>> {
         VISIT.try_with(Arc::clone).ok()
