@@ -11,6 +11,7 @@ mod real_client;
 mod scenarios;
 mod sessionless;
 mod signs_of_life;
+mod streams;
 mod support;
 mod thousand_calls;
 mod thousand_opens;

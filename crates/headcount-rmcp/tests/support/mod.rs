@@ -1,5 +1,6 @@
 //! A real rmcp server on loopback, and a plain HTTP client for it.
 
+pub mod both;
 pub mod events;
 
 use std::collections::HashMap;
