@@ -94,18 +94,8 @@ impl SystemClock {
     /// assert_eq!(clock.ticks(Duration::MAX), u64::MAX);
     /// ```
     pub fn ticks(&self, duration: Duration) -> u64 {
-        let (ticks, rest) = self.divide(duration);
+        let (ticks, rest) = divide(duration, self.tick);
         ticks.saturating_add(u64::from(rest))
-    }
-
-    /// The whole ticks of a duration, and whether there is a rest.
-    fn divide(&self, duration: Duration) -> (u64, bool) {
-        let (nanos, tick) = (duration.as_nanos(), self.tick.as_nanos());
-        match (u64::try_from(nanos), u64::try_from(tick)) {
-            // What it nearly always is, in a fraction of the time.
-            (Ok(nanos), Ok(tick)) => (nanos / tick, nanos % tick > 0),
-            _ => (u64::try_from(nanos / tick).unwrap_or(u64::MAX), nanos % tick > 0),
-        }
     }
 
     /// How long until this tick begins: zero if it has.
@@ -114,6 +104,16 @@ impl SystemClock {
         let (seconds, nanos) = (nanos / 1_000_000_000, (nanos % 1_000_000_000) as u32);
         let begins = Duration::new(u64::try_from(seconds).unwrap_or(u64::MAX), nanos);
         begins.saturating_sub(self.start.elapsed())
+    }
+}
+
+/// The whole ticks of a duration, and whether there is a rest.
+pub(crate) fn divide(duration: Duration, tick: Duration) -> (u64, bool) {
+    let (nanos, tick) = (duration.as_nanos(), tick.as_nanos());
+    match (u64::try_from(nanos), u64::try_from(tick)) {
+        // What it nearly always is, in a fraction of the time.
+        (Ok(nanos), Ok(tick)) => (nanos / tick, nanos % tick > 0),
+        _ => (u64::try_from(nanos / tick).unwrap_or(u64::MAX), nanos % tick > 0),
     }
 }
 
@@ -126,7 +126,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> u64 {
-        self.divide(self.start.elapsed()).0
+        divide(self.start.elapsed(), self.tick).0
     }
 
     fn now_rounded_up(&self) -> u64 {
@@ -134,7 +134,7 @@ impl Clock for SystemClock {
     }
 
     fn now_both_ways(&self) -> (u64, u64) {
-        let (now, rest) = self.divide(self.start.elapsed());
+        let (now, rest) = divide(self.start.elapsed(), self.tick);
         (now, now.saturating_add(u64::from(rest)))
     }
 }

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use headcount::{
-    CapacityPolicy, Clock, CloseReason, Ended, Gate, GateBuilder, Limit, ManualClock, TokioReaper,
+    CapacityPolicy, Clock, CloseReason, Ended, Gate, GateBuilder, Limit, ManualClock, SystemClock,
+    TokioClock, TokioReaper,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -20,16 +21,6 @@ const TICK: Duration = Duration::from_millis(10);
 /// All timeouts of a gate, unless said otherwise.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// The time of the runtime, in ticks.
-#[derive(Clone, Copy)]
-struct TokioClock(Instant);
-
-impl Clock for TokioClock {
-    fn now(&self) -> u64 {
-        (self.0.elapsed().as_nanos() / TICK.as_nanos()) as u64
-    }
-}
-
 type TestGate = Gate<String, u32, TokioClock>;
 type Told = (u32, CloseReason);
 
@@ -38,7 +29,7 @@ fn builder() -> GateBuilder<String, u32> {
 }
 
 fn gate() -> TestGate {
-    builder().clock(TokioClock(Instant::now())).build().unwrap()
+    builder().clock(TokioClock::new(TICK)).build().unwrap()
 }
 
 fn reap<C: Clock + 'static>(
@@ -78,11 +69,81 @@ async fn sessions_are_ended_in_time() {
     }
 }
 
+/// The gate of a user, who has paused the time of the test.
+#[tokio::test(start_paused = true)]
+async fn paused_time() {
+    let gate: Gate<String, u32, _> = Gate::builder()
+        .idle_timeout(Duration::from_secs(60))
+        .clock(TokioClock::default())
+        .build()
+        .unwrap();
+    // Between two ticks.
+    advance(Duration::from_micros(300)).await;
+    let start = Instant::now();
+    let (_reaper, mut ended) = reap(&gate);
+    let session = gate.admit(Some("a"), 1).unwrap();
+    sleep(Duration::from_millis(59_999)).await;
+    assert!(session.touch().is_ok() && ended.try_recv().is_err(), "never early");
+    sleep(Duration::from_secs(61)).await;
+    let (told, at) = ended.try_recv().unwrap();
+    assert_eq!(told, (1, CloseReason::Idle));
+    let lived = at - start - Duration::from_millis(59_999);
+    assert!(lived >= Duration::from_secs(60), "{lived:?}");
+    assert!(lived <= Duration::from_millis(60_003), "{lived:?}");
+}
+
+/// Counts how often it is looked at.
+struct Counting<C>(C, AtomicUsize);
+
+impl<C: Clock> Clock for Counting<C> {
+    fn now(&self) -> u64 {
+        self.1.fetch_add(1, Relaxed);
+        self.0.now()
+    }
+}
+
+/// The system's clock stands still while a paused test's time flies.
+#[tokio::test(start_paused = true)]
+async fn paused_time_on_a_clock_that_stands_still() {
+    let idle = Duration::from_secs(60);
+    let clock = Arc::new(Counting(SystemClock::default(), AtomicUsize::new(0)));
+    let gate: Gate<String, u32, _> =
+        Gate::builder().idle_timeout(idle).clock(Arc::clone(&clock)).build().unwrap();
+    let (reaper, mut ended) = reap(&gate);
+    let session = gate.admit(Some("a"), 1).unwrap();
+    for _ in 0..1000 {
+        sleep(Duration::from_secs(470)).await;
+    }
+    assert!(session.touch().is_ok() && ended.try_recv().is_err());
+    let looks = clock.1.load(Relaxed);
+    assert!(looks < 100, "{looks} looks at the clock");
+    // And it is there when it is called.
+    gate.close_all(CloseReason::Shutdown);
+    assert_eq!(ended.recv().await.unwrap().0, (1, CloseReason::Shutdown));
+    reaper.stop().await;
+}
+
+/// Where nothing else has a timer, it does not drive time on for ever.
+#[tokio::test(start_paused = true)]
+async fn paused_time_passes_for_somebody() {
+    let clock = Arc::new(Counting(ManualClock::new(), AtomicUsize::new(0)));
+    let gate = builder().clock(Arc::clone(&clock)).build().unwrap();
+    let (_reaper, mut ended) = reap(&gate);
+    let _session = gate.admit(Some("a"), 1).unwrap();
+    let years = 1000 * 365 * 24 * LONG;
+    for _ in 0..100 {
+        sleep(years / 100).await;
+    }
+    let looks = clock.1.load(Relaxed);
+    assert!(looks < 200, "{looks} looks at the clock");
+    assert!(ended.try_recv().is_err());
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_eviction_is_told_of_at_once() {
     for policy in [CapacityPolicy::EvictOldest, CapacityPolicy::EvictIdle { floor: TICK }] {
         let builder = builder().limit(Limit::at_most(1)).at_capacity(policy);
-        let gate = builder.clock(TokioClock(Instant::now())).build().unwrap();
+        let gate = builder.clock(TokioClock::new(TICK)).build().unwrap();
         let (_reaper, mut ended) = reap(&gate);
         let _victim = gate.admit(Some("a"), 1).unwrap();
         advance(2 * TICK).await;

@@ -138,3 +138,42 @@ fn a_clock_that_jumps_ends_what_is_due_and_one_that_goes_back_ends_nothing() {
     assert_eq!(expired_at(&gate, &clock, 5_999), [], "an earlier touch shortens nothing");
     assert_eq!(expired_at(&gate, &clock, 1 << 40), [(1, CloseReason::Idle)]);
 }
+
+#[test]
+fn the_maximum_lifetime_is_told() {
+    let tells = |lifetime: Option<Duration>| {
+        let (gate, _) = gate(|gate| lifetime.into_iter().fold(gate, GateBuilder::max_lifetime));
+        gate.max_lifetime()
+    };
+    assert_eq!(tells(None), None);
+    assert_eq!(tells(Some(50 * MS)), Some(50 * MS));
+    assert_eq!(tells(Some(MS / 3)), Some(MS), "in ticks, rounded up");
+    let (changed, _) = gate(|gate| gate);
+    changed.set_max_lifetime(Some(7 * MS)).unwrap();
+    assert_eq!(changed.max_lifetime(), Some(7 * MS));
+    changed.set_max_lifetime(None).unwrap();
+    assert_eq!(changed.max_lifetime(), None);
+}
+
+#[test]
+fn whether_a_limit_of_subjects_was_asked_for_is_told() {
+    let ten = Limit::at_most(10);
+    let has = |edit: fn(GateBuilder<String, u32>) -> GateBuilder<String, u32>| {
+        gate(edit).0.has_subject_limit()
+    };
+    assert!(!has(|gate| gate), "it is the default's");
+    assert!(has(|gate| gate.subject_limit(Limit::at_most(10))), "though it is the same");
+    assert!(has(|gate| gate.subject_override("alice".into(), Limit::at_most(10))));
+    assert!(!has(|gate| gate.subject_limit(Limit::UNLIMITED)));
+    let (changed, _) = gate(|gate| gate);
+    changed.set_subject_limit(Limit::at_most(3));
+    assert!(changed.has_subject_limit());
+    changed.set_subject_limit(Limit::UNLIMITED);
+    assert!(!changed.has_subject_limit());
+    changed.set_override("alice".into(), ten);
+    assert!(changed.has_subject_limit());
+    let mut config = headcount::GateConfig::<String>::default();
+    assert!(!GateBuilder::<_, u32>::from(config.clone()).build().unwrap().has_subject_limit());
+    config.subject_limit = Limit::at_most(3);
+    assert!(GateBuilder::<_, u32>::from(config).build().unwrap().has_subject_limit());
+}

@@ -146,6 +146,11 @@ impl<K: Hash + Eq, S: BuildHasher> Overrides<K, S> {
         self.default.get()
     }
 
+    /// Was there ever an exception?
+    pub(crate) fn had_exceptions(&self) -> bool {
+        load_settled(&self.has_any) != 0
+    }
+
     /// Changes the limit of every subject that is no exception; returns the
     /// old one.
     pub fn set_default(&self, limit: Limit) -> Limit {

@@ -153,3 +153,18 @@
 //! has no other index to keep. From a hundred sessions to a million an admission
 //! takes 3 times as long if each is of a subject that nobody has met for long,
 //! where 1.5 was wanted: memory is fetched; 1.3 times if subjects return.
+//!
+//! # The tower layer
+//!
+//! - A layer for requests bounds handlers and the bodies that they make, not what
+//!   the server and the kernel hold of a body that was handed over and is not read.
+//! - A maximum lifetime ends bodies, not handlers: one that works on keeps its slot,
+//!   as does whatever has a clone of it. Who drives the gate besides the layer's own
+//!   driver is told of ends that the layer is then not.
+//! - A connection that was upgraded is counted for as long as a clone of the slot, or
+//!   the session, lives. Whether that is as long as the connection is up to who serves
+//!   it; the layer sees only that somebody had one when the response was made.
+//! - Each request is given its slot among its extensions, which allocates, whether the
+//!   handler takes it or not.
+//! - By `Subjects::peer`, all clients of one IPv6 /64 are one: those of a network that
+//!   gives hosts single addresses of one /64, and those behind a translator of IPv4.

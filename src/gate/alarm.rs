@@ -83,15 +83,16 @@ impl Alarm {
         drop(self.changed.wait_timeout_while(bed, most, |()| self.may_sleep(heard)));
     }
 
-    /// The same for a task; may return early. Always lets other tasks run.
+    /// The same for a task, without `most` until it rings; may return early.
+    /// Always lets other tasks run.
     #[cfg(feature = "tokio")]
-    pub(super) async fn sleep_task(&self, heard: u64, most: Duration) {
+    pub(super) async fn sleep_task(&self, heard: u64, most: Option<Duration>) {
         // From here on it is woken by `notify_waiters`, polled or not.
         let woken = self.tasks.notified();
-        if self.may_sleep(heard) {
-            _ = tokio::time::timeout(most, woken).await;
-        } else {
-            tokio::task::yield_now().await;
+        match most {
+            _ if !self.may_sleep(heard) => tokio::task::yield_now().await,
+            Some(most) => _ = tokio::time::timeout(most, woken).await,
+            None => woken.await,
         }
     }
 

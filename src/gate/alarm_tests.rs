@@ -44,7 +44,7 @@ fn a_thread_that_goes_to_sleep_misses_no_ring() {
 #[cfg(feature = "tokio")]
 fn a_task_that_goes_to_sleep_misses_no_ring() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    no_ring_is_lost(|alarm, heard| runtime.block_on(alarm.sleep_task(heard, LONG)));
+    no_ring_is_lost(|alarm, heard| runtime.block_on(alarm.sleep_task(heard, Some(LONG))));
 }
 
 #[test]

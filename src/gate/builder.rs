@@ -59,6 +59,7 @@ impl<K: 'static, T, C> GateBuilder<K, T, C> {
     /// How many sessions each subject may have that is no exception.
     pub fn subject_limit(mut self, limit: Limit) -> Self {
         self.config.subject_limit = limit;
+        self.config.limits_subjects = true;
         self
     }
 

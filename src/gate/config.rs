@@ -28,6 +28,8 @@ pub(super) enum Lockout {
 pub(super) struct Config {
     pub(super) limit: Limit,
     pub(super) subject_limit: Limit,
+    /// Was the subjects' limit chosen, or is it the default's?
+    pub(super) limits_subjects: bool,
     pub(super) max_subject_len: u32,
     pub(super) rate: Option<(u32, Duration)>,
     pub(super) init_timeout: Option<Duration>,
@@ -43,6 +45,7 @@ impl Default for Config {
         Self {
             limit: Limit::at_most(100),
             subject_limit: Limit::at_most(10),
+            limits_subjects: false,
             max_subject_len: 1024,
             rate: None,
             init_timeout: Some(Duration::from_secs(30)),

@@ -123,6 +123,7 @@ impl<K> Default for GateConfig<K> {
         let Config {
             limit,
             subject_limit,
+            limits_subjects: _,
             max_subject_len,
             rate,
             init_timeout,
@@ -155,6 +156,7 @@ impl<K> GateConfig<K> {
         let config = Config {
             limit: self.limit,
             subject_limit: self.subject_limit,
+            limits_subjects: self.subject_limit != Config::default().subject_limit,
             max_subject_len: self.max_subject_len,
             rate: self.rate.map(|Rate { most, window }| (most, window)),
             init_timeout: self.init_timeout,

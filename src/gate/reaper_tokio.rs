@@ -5,7 +5,14 @@
 //! call of `advance`, which keeps nothing back. So wherever it is dropped, each
 //! session that had ended was told of, and the rest is for the next driver.
 //!
-//! *How long it sleeps*: as the thread of `reaper.rs` does.
+//! *How long it sleeps*: as the thread of `reaper.rs` does. But it sleeps by
+//! tokio's time, which a test may have paused: then it passes at once, to the
+//! next timer, whatever the gate's clock says. A driver that slept until the
+//! clock has come to a deadline, and a clock that does not move, would wake
+//! each other's time on for ever. So a sleep in which tokio's time has passed,
+//! and the gate's and the system's have not, is followed by one twice as long,
+//! and after `LONGEST` such ones by one until a ring. No session ends early by
+//! that, and in time that is not paused there is no such sleep.
 //!
 //! *Checked by*: `tests/gate_reaper_tokio.rs`.
 
@@ -83,14 +90,47 @@ where
     C: Clock,
 {
     let core = &gate.core;
+    // How many sleeps in a row tokio's time alone has passed in.
+    let mut in_vain = 0;
     loop {
         // Before all that a ring may be about.
         let heard = core.alarm.rings();
         let now = core.now();
         match round(now) {
-            Ok(_) => core.alarm.sleep_task(heard, core.may_sleep(now)).await,
+            Ok(_) => {
+                let most = core.may_sleep(now);
+                let longer = (in_vain < LONGEST).then(|| most.saturating_mul(1 << in_vain));
+                let began = Began::now();
+                core.alarm.sleep_task(heard, longer).await;
+                let passed = core.duration_of(core.now().saturating_sub(now));
+                let is_in_vain = core.alarm.rings() == heard && began.was_for_tokio_alone(passed);
+                in_vain = if is_in_vain { in_vain + 1 } else { 0 };
+            }
             Err(_) => tokio::task::yield_now().await,
         }
+    }
+}
+
+/// After so many sleeps in vain, each twice as long as the one before.
+const LONGEST: u32 = 20;
+/// Of tokio's time, the part that must have passed by another clock too.
+const PART: u32 = 16;
+
+/// When a sleep began, by tokio's time and the system's.
+struct Began {
+    tokio: tokio::time::Instant,
+    system: std::time::Instant,
+}
+
+impl Began {
+    fn now() -> Self {
+        Self { tokio: tokio::time::Instant::now(), system: std::time::Instant::now() }
+    }
+
+    /// Has next to nothing passed by the system's clock and the gate's?
+    fn was_for_tokio_alone(&self, by_gate: Duration) -> bool {
+        let part = self.tokio.elapsed() / PART;
+        by_gate < part && self.system.elapsed() < part
     }
 }
 
@@ -102,6 +142,11 @@ impl<K: 'static, T: Clone, C: Clock> Gate<K, T, C> {
     ///
     /// Dropping it loses nothing: what it has not told of, the next driver
     /// does. Needs the feature `tokio`.
+    ///
+    /// It sleeps by tokio's time. In a test that has paused it, the gate's clock
+    /// must be a [`TokioClock`](crate::TokioClock); on another one, which does not
+    /// move as that does, it soon sleeps until something [wakes](TokioReaper::wake)
+    /// it.
     ///
     /// # Panics
     ///
@@ -149,7 +194,8 @@ where
     ///
     /// If `f` panics, the panic is caught and counted, and the task goes on
     /// with the next session. `f` runs on the runtime's threads, so it should
-    /// not block. Needs the feature `tokio`.
+    /// not block. It sleeps by tokio's time, paused or not, as
+    /// [`reaping`](Self::reaping) does. Needs the feature `tokio`.
     ///
     /// # Panics
     ///

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::Gate;
 use super::candidates::Order;
-use super::config::{Config, GateError};
+use super::config::{Config, GateError, NEVER};
 use super::policy::CapacityPolicy;
 use crate::clock::Clock;
 use crate::limit::Limit;
@@ -54,6 +54,13 @@ impl<K: 'static, T, C: Clock> Gate<K, T, C> {
     /// [`GateError`], and nothing changes.
     pub fn set_max_lifetime(&self, lifetime: Option<Duration>) -> Result<(), GateError> {
         self.change(|config| config.max_lifetime = lifetime, |config| self.retime(config))
+    }
+
+    /// The maximum lifetime of sessions reserved from now on, rounded up to
+    /// ticks; `None` is for ever. Costs one load.
+    pub fn max_lifetime(&self) -> Option<Duration> {
+        let life = self.core.timeouts.life();
+        (life < NEVER).then(|| self.core.duration_of(life))
     }
 
     /// Changes how long a session is safe from eviction after its last activity.
@@ -102,6 +109,19 @@ where
     /// returns what it was.
     pub fn set_subject_limit(&self, limit: Limit) -> Limit {
         self.overrides.set_default(limit)
+    }
+
+    /// Was a limit of subjects asked for, for all or for some, rather than left
+    /// at its default? For who warns of subjects that nobody names. Takes a lock
+    /// that settings are changed under.
+    pub fn has_subject_limit(&self) -> bool {
+        let default = Config::default().subject_limit;
+        let now = self.overrides.default_limit();
+        let is_set = || {
+            let config = self.core.config.lock();
+            config.unwrap_or_else(PoisonError::into_inner).limits_subjects
+        };
+        self.overrides.had_exceptions() || now != Limit::UNLIMITED && (now != default || is_set())
     }
 
     /// Makes the subject an exception, or changes what it is; returns what it

@@ -2,11 +2,12 @@
 //!
 //! ```sh
 //! cargo run --release -p headcount-rmcp --example guarded_server -- \
-//!     --listen 127.0.0.1:8000 --max-sessions 10 --per-subject 3 --subject-header X-Client
+//!     --listen 127.0.0.1:8000 --max-sessions 10 --max-calls 10 --per-subject 3 \
+//!     --subject-header X-Client
 //! ```
 //!
 //! The endpoint is `/mcp`; its tools are `echo` (text back) and `sleep`
-//! (milliseconds, then text). `GET /stats` tells what the gate counts. SIGINT
+//! (milliseconds, then text). `GET /stats` tells what the gates count. SIGINT
 //! and SIGTERM end it: it tells the counts then, all 0.
 
 use std::net::SocketAddr;
@@ -19,18 +20,17 @@ use axum::extract::State;
 use axum::routing::get;
 use clap::{Parser, ValueEnum};
 use headcount::{CapacityPolicy, Cause, CloseReason, Gate, Limit};
-use headcount_rmcp::{GuardedSessions, McpLayer, SessionGate, Subjects};
+use headcount_rmcp::{CallGate, GuardedSessions, McpGuard, SessionGate, Subjects};
 use http::HeaderName;
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
 use rmcp::{ServerHandler, schemars, tool, tool_handler, tool_router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tower_layer::Layer;
 
-/// An MCP server with exact limits on its sessions.
+/// An MCP server with exact limits on its sessions and calls.
 #[derive(Parser)]
 struct Args {
     /// Where to listen; port 0 is any free one
@@ -39,7 +39,10 @@ struct Args {
     /// How many sessions there may be at once
     #[arg(long, value_name = "N", default_value_t = 100)]
     max_sessions: u32,
-    /// How many sessions each subject may have
+    /// How many calls without a session there may be at once, and how many streams
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    max_calls: u32,
+    /// How many sessions each subject may have, how many calls, and how many streams
     #[arg(long, value_name = "N", default_value_t = 10)]
     per_subject: u32,
     /// How long a client may take to be initialized
@@ -88,11 +91,56 @@ impl Args {
         Ok(gate.build()?)
     }
 
-    fn layer(&self) -> McpLayer {
-        match &self.subject_header {
-            Some(header) => McpLayer::new().subjects(Subjects::header(header.clone())),
-            None => McpLayer::new(),
+    /// Of calls, or of streams.
+    fn call_gate(&self) -> anyhow::Result<CallGate> {
+        let gate = Gate::builder()
+            .limit(Limit::at_most(self.max_calls))
+            .subject_limit(Limit::at_most(self.per_subject));
+        Ok(gate.build()?)
+    }
+}
+
+/// All that counts, and what it counts.
+struct Counts {
+    sessions: Arc<GuardedSessions>,
+    calls: CallGate,
+    streams: CallGate,
+}
+
+impl Counts {
+    fn guard(&self, subject_header: Option<HeaderName>) -> McpGuard {
+        let guard = McpGuard::new(Arc::clone(&self.sessions))
+            .calls(self.calls.clone())
+            .streams(self.streams.clone());
+        match subject_header {
+            Some(header) => guard.subjects(Subjects::header(header)),
+            None => guard,
         }
+    }
+
+    fn tell(&self) -> Value {
+        let gate = self.sessions.gate();
+        let stats = gate.stats();
+        let key = |text: String| text.replace(' ', "_");
+        let refused =
+            Cause::ALL.map(|cause| (key(cause.to_string()), stats.rejected(cause).into()));
+        let ended =
+            CloseReason::ALL.map(|reason| (key(reason.to_string()), stats.ended(reason).into()));
+        json!({
+            "admitted": self.sessions.active(),
+            "draining": stats.draining,
+            "in_use": stats.in_use,
+            "subjects": gate.subjects(),
+            "calls": self.calls.in_use(),
+            "streams": self.streams.in_use(),
+            "totals": {
+                "admitted": stats.admitted,
+                "refused": Map::from_iter(refused),
+                "ended": Map::from_iter(ended),
+                "calls": self.calls.stats().admitted,
+                "streams": self.streams.stats().admitted,
+            },
+        })
     }
 }
 
@@ -128,27 +176,6 @@ impl Tools {
 #[tool_handler]
 impl ServerHandler for Tools {}
 
-/// What the gate counts.
-fn stats(sessions: &GuardedSessions) -> Value {
-    let gate = sessions.gate();
-    let stats = gate.stats();
-    let key = |text: String| text.replace(' ', "_");
-    let refused = Cause::ALL.map(|cause| (key(cause.to_string()), stats.rejected(cause).into()));
-    let ended =
-        CloseReason::ALL.map(|reason| (key(reason.to_string()), stats.ended(reason).into()));
-    json!({
-        "admitted": sessions.active(),
-        "draining": stats.draining,
-        "in_use": stats.in_use,
-        "subjects": gate.subjects(),
-        "totals": {
-            "admitted": stats.admitted,
-            "refused": Map::from_iter(refused),
-            "ended": Map::from_iter(ended),
-        },
-    })
-}
-
 /// Until somebody wants this to end.
 async fn asked_to_stop() -> std::io::Result<()> {
     #[cfg(unix)]
@@ -168,32 +195,33 @@ async fn asked_to_stop() -> std::io::Result<()> {
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let args = Args::parse();
-    let sessions = Arc::new(GuardedSessions::local(args.gate()?));
-    let stop = CancellationToken::new();
-    let mut config = StreamableHttpServerConfig::default();
-    config.cancellation_token = stop.child_token();
-    let mcp = StreamableHttpService::new(|| Ok(Tools), sessions.clone(), config);
-    let tell =
-        |State(sessions): State<Arc<GuardedSessions>>| async move { axum::Json(stats(&sessions)) };
+    let counts = Arc::new(Counts {
+        sessions: Arc::new(GuardedSessions::local(args.gate()?)),
+        calls: args.call_gate()?,
+        streams: args.call_gate()?,
+    });
+    let guard = counts.guard(args.subject_header);
+    let mcp = guard.service(|| Ok(Tools), StreamableHttpServerConfig::default());
+    let tell = |State(counts): State<Arc<Counts>>| async move { axum::Json(counts.tell()) };
     let app = Router::new()
         .route("/stats", get(tell))
-        .with_state(sessions.clone())
-        .route_service("/mcp", args.layer().layer(mcp));
+        .with_state(Arc::clone(&counts))
+        .route_service("/mcp", mcp);
 
     let listener = TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("--listen {} is not to be had", args.listen))?;
     println!("listening on http://{}/mcp", listener.local_addr()?);
-    let stopped = stop.clone();
-    let served = tokio::spawn(async move {
-        axum::serve(listener, app).with_graceful_shutdown(stopped.cancelled_owned()).await
-    });
+    let stop = CancellationToken::new();
+    let stopped = stop.clone().cancelled_owned();
+    let served = axum::serve(listener, app).with_graceful_shutdown(stopped);
+    let served = tokio::spawn(served.into_future());
     asked_to_stop().await?;
-    // The gate first, so that each session ends for this reason; then streams,
-    // so that connections can.
-    tokio::join!(sessions.shutdown(), async { stop.cancel() });
+    // The guard first: sessions and streams keep connections open.
+    guard.shutdown().await;
+    stop.cancel();
     // A client that keeps its connection open does not keep this from ending.
     _ = tokio::time::timeout(Duration::from_secs(5), served).await;
-    println!("{}", stats(&sessions));
+    println!("{}", counts.tell());
     Ok(())
 }

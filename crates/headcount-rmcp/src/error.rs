@@ -18,7 +18,8 @@ pub enum GuardError<E> {
     #[error(transparent)]
     BadSubject(#[from] BadSubject),
     /// The request came by no [`McpLayer`](crate::McpLayer), and the manager
-    /// was told to [refuse](crate::Unidentified::Refuse) such.
+    /// was told to [refuse](crate::Unidentified::Refuse) such, or is one of a
+    /// [`McpGuard`](crate::McpGuard) with subjects.
     #[error("nobody knows who asks")]
     Unidentified,
     /// The session has ended, for this reason.

@@ -1,4 +1,4 @@
-//! Read after `tag.rs`. What can be chosen about a guarded manager beside the
+//! Read after `error.rs`. What can be chosen about a guarded manager beside the
 //! settings of its gate.
 
 use headcount::CloseReason;
@@ -39,6 +39,32 @@ pub enum OpenStreams {
     Ignored,
 }
 
+/// What a request is answered that names the session of another subject.
+///
+/// A choice of [`McpLayer`](crate::McpLayer), which knows who asks. Sessions that
+/// were opened anonymously are served to whoever has their id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherSubjects {
+    /// 404, as for an id that nobody has; the session does not notice. A request
+    /// without a subject is one of another.
+    NotFound,
+    /// It is served: for subjects by which a client is not the same all the time,
+    /// such as its address.
+    Served,
+}
+
+/// Is a ping a sign of life of the client, one that it sends or one that it
+/// answers?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pings {
+    /// Yes: a client that pings, or answers a ping, is there.
+    #[default]
+    Counted,
+    /// No: a client whose program does no more than ping may be idle, and may be
+    /// evicted.
+    Ignored,
+}
+
 /// What a session is when it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Begins {
@@ -64,8 +90,10 @@ pub struct Rules {
     pub(crate) unidentified: Unidentified,
     pub(crate) release_on: ReleaseOn,
     pub(crate) open_streams: OpenStreams,
+    pub(crate) pings: Pings,
     pub(crate) begins: Begins,
     pub(crate) logs_subjects: bool,
+    pub(crate) calls_bounded_elsewhere: bool,
     pub(crate) target: Target,
     pub(crate) reason: fn(CloseReason) -> String,
 }
@@ -76,8 +104,10 @@ impl Default for Rules {
             unidentified: Unidentified::default(),
             release_on: ReleaseOn::default(),
             open_streams: OpenStreams::default(),
+            pings: Pings::default(),
             begins: Begins::default(),
             logs_subjects: false,
+            calls_bounded_elsewhere: false,
             target: Target::default(),
             reason: |reason| reason.to_string(),
         }
@@ -100,6 +130,20 @@ impl Rules {
     /// Whether an open `GET` stream keeps a session busy.
     pub fn open_streams(mut self, open_streams: OpenStreams) -> Self {
         self.open_streams = open_streams;
+        self
+    }
+
+    /// Whether pings keep a session from being idle.
+    pub fn pings(mut self, pings: Pings) -> Self {
+        self.pings = pings;
+        self
+    }
+
+    /// Calls of clients without sessions are bounded by other means than
+    /// [`McpGuard::calls`](crate::McpGuard::calls), or need not be: no warning says
+    /// that they are not.
+    pub fn calls_bounded_elsewhere(mut self) -> Self {
+        self.calls_bounded_elsewhere = true;
         self
     }
 

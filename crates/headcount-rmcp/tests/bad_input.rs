@@ -28,7 +28,7 @@ async fn a_subject_that_is_none_is_a_bad_request() {
     let stats = server.sessions.gate().stats();
     assert_eq!((stats.admitted, stats.in_use, server.sessions.gate().subjects()), (0, 0, 0));
     assert_eq!(stats.rejected(Cause::SubjectTooLong), 1);
-    // Whom a session counts as is asked when it is opened, and not again.
+    // Whom a session counts as is decided when it is opened.
     let id = server.open(Some("alice")).await;
     let request = server.call(&id, 3, "echo").await;
     assert_eq!(request.status(), StatusCode::OK);

@@ -37,7 +37,7 @@ async fn stop(server: &mut Child, signal: Signal) {
 #[tokio::test]
 async fn the_example_serves_counts_and_ends_with_nothing_left() {
     for signal in [Signal::INT, Signal::TERM] {
-        let options = "--listen 127.0.0.1:0 --max-sessions 1 --per-subject 1 --init-timeout 10s \
+        let options = "--listen 127.0.0.1:0 --max-sessions 1 --max-calls 1 --per-subject 1 --init-timeout 10s \
                        --idle 30s --lifetime 60s --policy evict-oldest --subject-header X-Client";
         let mut server = Command::new(program())
             .args(options.split_whitespace())
@@ -70,7 +70,7 @@ async fn the_example_serves_counts_and_ends_with_nothing_left() {
         // It ends beside a client that is still there.
         stop(&mut server, signal).await;
         let last: Value = serde_json::from_str(&line(&mut says).await).expect("the counts");
-        for count in ["admitted", "draining", "in_use", "subjects"] {
+        for count in ["admitted", "draining", "in_use", "subjects", "calls", "streams"] {
             assert_eq!(last[count], json!(0), "{last}");
         }
         assert_eq!(last["totals"]["admitted"], json!(1));

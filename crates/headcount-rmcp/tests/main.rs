@@ -3,8 +3,16 @@
 mod bad_input;
 mod bounded;
 mod example;
+mod front_page;
+mod identity;
+mod layered_around;
 mod manager;
 mod real_client;
 mod scenarios;
+mod sessionless;
+mod signs_of_life;
+mod streams;
 mod support;
+mod thousand_calls;
 mod thousand_opens;
+mod warnings;

@@ -467,6 +467,26 @@ async fn double_close() {
 }
 
 #[tokio::test]
+async fn a_close_is_done_when_the_slot_is_free_or_after_a_second() {
+    let (_, gate) = at_most(1);
+    let sessions = Sessions::local(gate);
+    let (id, transport) = sessions.create_session().await.unwrap();
+    let mut closes = Box::pin(sessions.close_session(&id));
+    for _ in 0..100 {
+        assert!(futures::poll!(&mut closes).is_pending(), "its transport lives");
+        yield_now().await;
+    }
+    drop(transport);
+    closes.await.unwrap();
+    assert_eq!(sessions.gate().in_use(), 0);
+
+    let (id, _kept) = sessions.create_session().await.unwrap();
+    let closes = sessions.close_session(&id);
+    tokio::time::timeout(crate::support::LONG, closes).await.expect("it gives up").unwrap();
+    assert_eq!(sessions.gate().in_use(), 1);
+}
+
+#[tokio::test]
 async fn resurrect() {
     let time = Time::default();
     let gate = gate(&time).limit(Limit::at_most(1)).at_capacity(CapacityPolicy::EvictOldest);

@@ -1,35 +1,49 @@
-//! Read after `body.rs`. What a handler is given to open a session with.
+//! Read after `room.rs` and `answers.rs`. What a handler is given to open a
+//! session with.
 //!
-//! *Invariant*: whoever finds `Undecided` or `Reserved` leaves `Spent`, so of
-//! all who want the reservation one gets it. Nothing of a user's runs under the
+//! *Invariant*: whoever finds `Undecided` or `Reserved` leaves `Taken` or `Over`,
+//! so of all who want the room one gets it. Nothing of a user's runs under the
 //! lock: what is decided or dropped is so outside.
+//!
+//! *Layers*: an admission knows that of the layer around its own, and opens both
+//! or neither, the outer one first. Whatever the layers' types are, the outer one
+//! is found by `Around` in the extensions.
 
 use std::fmt;
 use std::hash::Hash;
+use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use headcount::{Clock, Gate, Reservation, SystemClock};
+use http::Extensions;
 
-use crate::answers::Answers;
 use crate::refusal::Refusal;
+use crate::room::{OuterRoom, Room};
 
 /// Room for one session, for whoever opens it: in the extensions of each
 /// request that opens one, under a layer of the scope *session*.
 ///
-/// The handler [opens](Self::open) it, commits the reservation, and keeps the
-/// session where it keeps its sessions. What was not taken by the time that the
-/// response is made is rolled back, and nothing can be taken afterwards. Clones
-/// are the same room.
+/// The handler [opens](Self::open) it, commits the room, and keeps the session
+/// where it keeps its sessions. What was not taken by the time that the response
+/// is made is rolled back, and nothing can be taken afterwards. Clones are the
+/// same room. Where several layers are around the handler, the innermost one's
+/// admission is for the room of all.
 pub struct Admission<K: 'static, T = (), C = SystemClock> {
     state: Arc<Mutex<State<K, T, C>>>,
+    around: Option<Around>,
+    layer: &'static Location<'static>,
 }
 
 enum State<K: 'static, T, C> {
     Undecided(Question<K, T, C>),
     Reserved(Reservation<K, T, C>),
     Refused(Refusal),
-    /// Taken, being decided, or the response is made.
-    Spent,
+    /// Taken, or being decided.
+    Taken,
+    /// Another layer's is taken, so this one's cannot be.
+    TakenApart,
+    /// The response is made.
+    Over,
 }
 
 /// All that the gate is to be asked.
@@ -62,45 +76,51 @@ where
     ///
     /// [`OpenError::Refused`] if there is none. The layer answers the client
     /// so, whatever the handler does: it may return anything.
-    /// [`OpenError::Spent`] if it was taken before, or the response was made.
+    /// [`OpenError::Spent`] if it was taken before, or the response was made; or
+    /// if that of a layer around this one was taken without it, which answers
+    /// the client 500, and the log names both layers.
     ///
     /// # Panics
     ///
     /// As [`Gate::reserve`]; then nothing is taken, and the room is spent.
-    pub fn open(&self) -> Result<Reservation<K, T, C>, OpenError> {
-        match self.spend() {
+    pub fn open(&self) -> Result<Room<K, T, C>, OpenError> {
+        let state = self.replace(State::Taken);
+        if let State::Refused(refusal) = state {
+            self.refuse(refusal);
+            return Err(OpenError::Refused(refusal));
+        }
+        if let State::Taken | State::TakenApart | State::Over = state {
+            drop(self.replace(state));
+            return Err(OpenError::Spent);
+        }
+        let outer = match self.around.as_ref().map(|around| around.0.open_outer()) {
+            None => Vec::new(),
+            Some(Ok(outer)) => outer,
+            Some(Err(error)) => {
+                if error == OpenError::Spent {
+                    drop(self.replace(State::TakenApart));
+                }
+                return Err(error);
+            }
+        };
+        let own = match state {
             State::Undecided(question) => question.decide().map_err(|refusal| {
                 self.refuse(refusal);
                 OpenError::Refused(refusal)
-            }),
-            State::Reserved(reservation) => Ok(reservation),
-            State::Refused(refusal) => {
-                self.refuse(refusal);
-                Err(OpenError::Refused(refusal))
-            }
-            State::Spent => Err(OpenError::Spent),
-        }
+            })?,
+            State::Reserved(reservation) => reservation,
+            _ => return Err(OpenError::Spent),
+        };
+        Ok(Room::new(own, outer))
     }
 
     /// [`open`](Self::open) for who need not know why not.
-    pub fn take(&self) -> Option<Reservation<K, T, C>> {
+    pub fn take(&self) -> Option<Room<K, T, C>> {
         self.open().ok()
     }
 }
 
 impl<K, T, C> Admission<K, T, C> {
-    pub(crate) fn undecided(question: Question<K, T, C>) -> Self {
-        Self::new(State::Undecided(question))
-    }
-
-    pub(crate) fn reserved(reservation: Reservation<K, T, C>) -> Self {
-        Self::new(State::Reserved(reservation))
-    }
-
-    fn new(state: State<K, T, C>) -> Self {
-        Self { state: Arc::new(Mutex::new(state)) }
-    }
-
     /// Has the layer answer this, instead of what the handler returns: for who
     /// took the room and could not commit it, because the gate was closed.
     /// Room that was not taken is given back. Too late once the response is made.
@@ -108,19 +128,51 @@ impl<K, T, C> Admission<K, T, C> {
         drop(self.replace(State::Refused(refusal.into())));
     }
 
-    fn spend(&self) -> State<K, T, C> {
-        self.replace(State::Spent)
-    }
-
     fn replace(&self, state: State<K, T, C>) -> State<K, T, C> {
         let mut now = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *now, state)
+    }
+
+    fn was_taken(&self) -> bool {
+        let now = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(*now, State::Taken)
+    }
+}
+
+/// The admission of the layer around, in the extensions of a request.
+#[derive(Clone)]
+struct Around(Arc<dyn OuterAdmission>);
+
+/// An admission, whatever its types are.
+trait OuterAdmission: Send + Sync {
+    fn open_outer(&self) -> Result<Vec<Box<dyn OuterRoom>>, OpenError>;
+    fn is_taken(&self) -> bool;
+    fn layer(&self) -> &'static Location<'static>;
+}
+
+impl<K, T, C> OuterAdmission for Admission<K, T, C>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    T: Send + Sync + 'static,
+    C: Clock + 'static,
+{
+    fn open_outer(&self) -> Result<Vec<Box<dyn OuterRoom>>, OpenError> {
+        Ok(self.open()?.into_outer())
+    }
+
+    fn is_taken(&self) -> bool {
+        self.was_taken()
+    }
+
+    fn layer(&self) -> &'static Location<'static> {
+        self.layer
     }
 }
 
 impl<K, T, C> Clone for Admission<K, T, C> {
     fn clone(&self) -> Self {
-        Self { state: Arc::clone(&self.state) }
+        let state = Arc::clone(&self.state);
+        Self { state, around: self.around.clone(), layer: self.layer }
     }
 }
 
@@ -130,7 +182,7 @@ impl<K, T, C> fmt::Debug for Admission<K, T, C> {
     }
 }
 
-/// Why [`Admission::open`] gave no reservation.
+/// Why [`Admission::open`] gave no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -143,27 +195,73 @@ pub enum OpenError {
 }
 
 /// The layer's end of an admission: while it lives, the room can be taken.
-pub(crate) struct Offer<K: 'static, T, C> {
-    admission: Admission<K, T, C>,
-    answers: Answers,
+pub(crate) struct Offer<K: 'static, T, C>(Admission<K, T, C>);
+
+/// What became of an offer by the time that the response was made.
+pub(crate) enum Outcome {
+    Taken,
+    /// Nobody took it.
+    Left,
+    Refused(Refusal),
+    /// One of two layers' rooms was taken, without the other: the other layer.
+    TakenApart(&'static Location<'static>),
+}
+
+impl<K, T, C> Offer<K, T, C>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    T: Send + Sync + 'static,
+    C: Clock + 'static,
+{
+    pub(crate) fn undecided(
+        question: Question<K, T, C>,
+        layer: &'static Location<'static>,
+        extensions: &mut Extensions,
+    ) -> Self {
+        Self::new(State::Undecided(question), layer, extensions)
+    }
+
+    pub(crate) fn reserved(
+        reservation: Reservation<K, T, C>,
+        layer: &'static Location<'static>,
+        extensions: &mut Extensions,
+    ) -> Self {
+        Self::new(State::Reserved(reservation), layer, extensions)
+    }
+
+    fn new(
+        state: State<K, T, C>,
+        layer: &'static Location<'static>,
+        extensions: &mut Extensions,
+    ) -> Self {
+        let around = extensions.remove::<Around>();
+        let admission = Admission { state: Arc::new(Mutex::new(state)), around, layer };
+        extensions.insert(Around(Arc::new(admission.clone())));
+        extensions.insert(admission.clone());
+        Self(admission)
+    }
 }
 
 impl<K, T, C> Offer<K, T, C> {
-    pub(crate) fn new(admission: Admission<K, T, C>, answers: Answers) -> Self {
-        Self { admission, answers }
-    }
-
-    /// Ends the offer; the answer to the client, if it was refused.
-    pub(crate) fn end(self) -> Option<http::Response<bytes::Bytes>> {
-        match self.admission.spend() {
-            State::Refused(refusal) => Some(self.answers.answer(&refusal)),
-            _ => None,
+    /// Ends the offer.
+    pub(crate) fn end(self) -> Outcome {
+        let around = self.0.around.as_ref().map(|around| &around.0);
+        match self.0.replace(State::Over) {
+            State::Refused(refusal) => Outcome::Refused(refusal),
+            State::Taken => Outcome::Taken,
+            State::TakenApart => {
+                around.map_or(Outcome::Left, |around| Outcome::TakenApart(around.layer()))
+            }
+            State::Undecided(_) | State::Reserved(_) | State::Over => match around {
+                Some(around) if around.is_taken() => Outcome::TakenApart(around.layer()),
+                _ => Outcome::Left,
+            },
         }
     }
 }
 
 impl<K: 'static, T, C> Drop for Offer<K, T, C> {
     fn drop(&mut self) {
-        drop(self.admission.spend());
+        drop(self.0.replace(State::Over));
     }
 }

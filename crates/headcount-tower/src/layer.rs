@@ -1,17 +1,18 @@
-//! Read after `admission.rs`. The layer, what it is told, and its one decision.
+//! Read after `service.rs`. The layer, and how it is told what to do.
 
 use std::fmt;
-use std::hash::Hash;
+use std::panic::Location;
 use std::sync::Arc;
 
-use headcount::{Clock, Gate, SystemClock};
+#[cfg(feature = "tokio")]
+use headcount::Clock;
+use headcount::{CloseReason, Ended, Gate, SystemClock};
 use http::request::Parts;
 use tower_layer::Layer;
 
-use crate::admission::{Admission, Offer, Question};
 use crate::answers::Answers;
-use crate::body::Held;
-use crate::refusal::Refusal;
+use crate::lifetimes::{Driver, Lifetimes};
+use crate::rules::{Rules, Scope, Tag};
 use crate::service::GateService;
 use crate::subjects::Subjects;
 
@@ -25,49 +26,28 @@ pub struct GateLayer<K: 'static, T = (), C = SystemClock> {
     rules: Rules<K, T, C>,
 }
 
-/// All that a layer was told.
-pub(crate) struct Rules<K: 'static, T, C> {
-    gate: Gate<K, T, C>,
-    scope: Scope,
-    subjects: Subjects<K>,
-    tag: Tag<T>,
-    pub(crate) answers: Answers,
-}
-
-type Tag<T> = Arc<dyn Fn(&Parts) -> T + Send + Sync>;
-type Concerns = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
-
-#[derive(Clone)]
-enum Scope {
-    Requests(Concerns),
-    Sessions(Concerns),
-    Deferred(Concerns),
-}
-
-/// What the layer holds for a request that it lets pass, until the response is
-/// made.
-pub(crate) enum Pass<K: 'static, T, C> {
-    Untouched,
-    /// To be kept until the body of the response ends.
-    Request(Held),
-    Session(Offer<K, T, C>),
-}
-
 impl<K: 'static, T: Default + 'static, C> GateLayer<K, T, C> {
     /// Scope *request*: each request is a session of the gate from when it has
     /// come, its body not yet, until the body of its response has ended, failed
     /// or is dropped.
     ///
-    /// Meanwhile it is never idle and never evicted. A maximum lifetime does
-    /// not cut the response off; the slot is free when the body has gone, as
-    /// always. A client that sends its body slowly holds a slot for as long: a
+    /// Meanwhile it is never idle and never evicted. What goes on after that has
+    /// a clone of the [`Slot`](crate::Slot) among the request's extensions.
+    ///
+    /// Where the gate has a maximum lifetime, and a driver of this layer
+    /// ([`on_end`](Self::on_end)), the slot of a body that has not ended by then
+    /// is given up, read or not, and the body fails. A handler is not cut off, and
+    /// keeps its slot; a response that it makes later than that is answered 503
+    /// instead. A client that sends its body slowly holds a slot for as long: a
     /// timeout of the server ends that.
+    #[track_caller]
     pub fn requests(gate: Gate<K, T, C>) -> Self {
         Self::requests_where(gate, |_| true)
     }
 
     /// Scope *request*, of those requests of which `counts` is true; the others
     /// pass untouched.
+    #[track_caller]
     pub fn requests_where(
         gate: Gate<K, T, C>,
         counts: impl Fn(&Parts) -> bool + Send + Sync + 'static,
@@ -76,12 +56,13 @@ impl<K: 'static, T: Default + 'static, C> GateLayer<K, T, C> {
     }
 
     /// Scope *session*: room is reserved for each request of which `opens` is
-    /// true, and handed to the handler as an [`Admission`] among the request's
+    /// true, and handed to the handler as an [`Admission`](crate::Admission) among the request's
     /// extensions.
     ///
     /// The reservation holds a slot while the handler reads the request, and
     /// may have evicted somebody. Where that is not wanted:
     /// [`deferred`](Self::deferred).
+    #[track_caller]
     pub fn sessions(
         gate: Gate<K, T, C>,
         opens: impl Fn(&Parts) -> bool + Send + Sync + 'static,
@@ -90,9 +71,10 @@ impl<K: 'static, T: Default + 'static, C> GateLayer<K, T, C> {
     }
 
     /// Scope *session*, decided late: when the handler
-    /// [opens](Admission::open) the session, after it has read and checked the
+    /// [opens](crate::Admission::open) the session, after it has read and checked the
     /// request. Until then a request holds nothing, and one that the handler
     /// turns away has disturbed nobody.
+    #[track_caller]
     pub fn deferred(
         gate: Gate<K, T, C>,
         opens: impl Fn(&Parts) -> bool + Send + Sync + 'static,
@@ -100,10 +82,13 @@ impl<K: 'static, T: Default + 'static, C> GateLayer<K, T, C> {
         Self::new(gate, Scope::Deferred(Arc::new(opens)))
     }
 
+    #[track_caller]
     fn new(gate: Gate<K, T, C>, scope: Scope) -> Self {
         let tag: Tag<T> = Arc::new(|_| T::default());
         let (subjects, answers) = (Subjects::anonymous(), Answers::default());
-        Self { rules: Rules { gate, scope, subjects, tag, answers } }
+        let (lifetimes, anonymity) = (Lifetimes::new(), Arc::default());
+        let layer = Location::caller();
+        Self { rules: Rules { gate, scope, subjects, tag, answers, layer, lifetimes, anonymity } }
     }
 }
 
@@ -131,45 +116,52 @@ impl<K: 'static, T, C> GateLayer<K, T, C> {
     }
 }
 
-impl<K, T, C> Rules<K, T, C>
-where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    T: Send + Sync + 'static,
-    C: Clock + 'static,
-{
-    /// The one decision.
-    pub(crate) fn decide(&self, parts: &mut Parts) -> Result<Pass<K, T, C>, Refusal> {
-        let admission = match &self.scope {
-            Scope::Requests(counts) if counts(parts) => {
-                return self.admit(parts).map(Pass::Request);
+impl<K: 'static, T: 'static, C: 'static> GateLayer<K, T, C> {
+    /// What the driver of the gate does with the sessions that it ends, for this
+    /// layer and its clones: it gives up the slots of requests whose bodies are
+    /// still under way at their maximum lifetime.
+    ///
+    /// For [`Gate::reap`], [`Gate::advance`] or `Gate::reap_on_tokio`. The driver
+    /// that calls it must be the only one of the gate; where the gate has several
+    /// layers, it calls the function of each. While no driver has it, a layer
+    /// whose gate has a maximum lifetime warns once.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use headcount::Gate;
+    /// use headcount_tower::GateLayer;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let gate: Gate<String> = Gate::builder().max_lifetime(Duration::from_secs(300)).build()?;
+    /// let layer = GateLayer::requests(gate.clone());
+    /// let reaper = gate.reap(layer.on_end())?; // until it is dropped
+    /// # drop(reaper);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_end(&self) -> impl FnMut(Ended<T>) + Send + Sync + 'static {
+        let driver = Driver::of(&self.rules.lifetimes);
+        move |ended: Ended<T>| {
+            if ended.reason == CloseReason::MaxLifetime {
+                driver.one_is_over();
             }
-            Scope::Sessions(opens) if opens(parts) => {
-                Admission::reserved(self.question(parts)?.decide()?)
-            }
-            Scope::Deferred(opens) if opens(parts) => Admission::undecided(self.question(parts)?),
-            Scope::Requests(_) | Scope::Sessions(_) | Scope::Deferred(_) => {
-                return Ok(Pass::Untouched);
-            }
-        };
-        parts.extensions.insert(admission.clone());
-        Ok(Pass::Session(Offer::new(admission, self.answers.clone())))
+        }
     }
 
-    fn question(&self, parts: &Parts) -> Result<Question<K, T, C>, Refusal> {
-        let subject = self.subjects.of(parts)?;
-        Ok(Question { gate: self.gate.clone(), subject, tag: (self.tag)(parts) })
-    }
-
-    fn admit(&self, parts: &Parts) -> Result<Held, Refusal> {
-        let subject = self.subjects.of(parts)?;
-        let room = self.gate.reserve(subject.as_ref(), (self.tag)(parts))?;
-        // Pending until something is in flight in it, which outlives it: at no
-        // instant can it be evicted. If anything else has ended it by now, it is
-        // as if it had ended a little later: the slot is its own all the same.
-        let session = room.commit()?;
-        let activity = session.enter().ok();
-        _ = session.establish();
-        Ok(Box::new((session, activity)))
+    /// Drives the gate with [`on_end`](Self::on_end), as a task of the current
+    /// tokio runtime; dropping the handle stops it. Needs the feature `tokio`.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, and in one without timers.
+    #[cfg(feature = "tokio")]
+    pub fn reap_on_tokio(&self) -> headcount::TokioReaper
+    where
+        K: Send + Sync,
+        T: Clone + Send + Sync,
+        C: Clock,
+    {
+        self.rules.gate.reap_on_tokio(self.on_end())
     }
 }
 
@@ -181,37 +173,9 @@ impl<S, K, T, C> Layer<S> for GateLayer<K, T, C> {
     }
 }
 
-impl<K, T, C> Clone for Rules<K, T, C> {
-    fn clone(&self) -> Self {
-        Self {
-            gate: self.gate.clone(),
-            scope: self.scope.clone(),
-            subjects: self.subjects.clone(),
-            tag: Arc::clone(&self.tag),
-            answers: self.answers.clone(),
-        }
-    }
-}
-
 impl<K: 'static, T, C> Clone for GateLayer<K, T, C> {
     fn clone(&self) -> Self {
         Self { rules: self.rules.clone() }
-    }
-}
-
-impl<K, T, C> fmt::Debug for Rules<K, T, C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scope = match self.scope {
-            Scope::Requests(_) => "requests",
-            Scope::Sessions(_) => "sessions",
-            Scope::Deferred(_) => "deferred",
-        };
-        f.debug_struct("Rules")
-            .field("scope", &scope)
-            .field("gate", &self.gate)
-            .field("subjects", &self.subjects)
-            .field("answers", &self.answers)
-            .finish_non_exhaustive()
     }
 }
 

@@ -1,13 +1,18 @@
 //! Read after `subjects.rs`. Why a request is refused, in the words of HTTP.
 
+use std::time::Duration;
+
 use headcount::{Cause, Rejected};
 use http::StatusCode;
 
 use crate::subjects::BadSubject;
 
-/// When to come back, in seconds, where the gate does not say, because it was
-/// closed: long enough that a server which restarts is not stormed meanwhile.
-const RESTART_SECS: u64 = 5;
+/// When to come back where the gate does not say, because it was closed: long
+/// enough that a server which restarts is not stormed meanwhile.
+const RESTART: Duration = Duration::from_secs(5);
+
+/// When who was ended before it was served may try again.
+const ENDED: Duration = Duration::from_secs(1);
 
 /// A request was refused, for one reason. The text holds no count, no limit and
 /// nothing of what the client sent.
@@ -46,18 +51,29 @@ impl Refusal {
         }
     }
 
-    /// When to come back, in whole seconds, at least 1; `None` for a 400, which
-    /// time does not mend.
+    /// When to come back; `None` for a 400, which time does not mend.
     ///
-    /// That is what the gate says. It says nothing once it was closed; then it
-    /// is 5 seconds, for the server that comes after.
-    pub fn retry_after_secs(&self) -> Option<u64> {
+    /// That is what the gate says, which [`Answers`](crate::Answers) cap and
+    /// spread. It says nothing once it was closed; then it is 5 seconds, for the
+    /// server that comes after.
+    pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Rejected(rejected) if self.status() != StatusCode::BAD_REQUEST => {
-                Some(rejected.retry_after_secs().unwrap_or(RESTART_SECS))
+                Some(rejected.retry_after().unwrap_or(RESTART))
             }
-            Self::Ended => Some(1),
+            Self::Ended => Some(ENDED),
             _ => None,
         }
     }
+
+    /// [`retry_after`](Self::retry_after) as the header `Retry-After` wants it:
+    /// whole seconds, rounded up, at least 1.
+    pub fn retry_after_secs(&self) -> Option<u64> {
+        self.retry_after().map(whole_secs)
+    }
+}
+
+/// Rounded up, at least one.
+pub(crate) fn whole_secs(after: Duration) -> u64 {
+    after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1)
 }

@@ -1,7 +1,7 @@
-//! Read after `layer.rs`. The service that the layer makes, and its future.
+//! Read after `verdict.rs`. The service that a layer makes, and its future.
 //!
-//! *Invariant*: what a request holds is in its future until the response is
-//! made, then in the response's body. The future's drop, wherever it is, drops
+//! *Invariant*: what the layer holds for a request is in its future until the
+//! response is made, then in the response's body. The future's drop, wherever it is, drops
 //! the inner future first, since what is held stands for its resources.
 
 use std::fmt;
@@ -18,7 +18,8 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::body::GateBody;
-use crate::layer::{Pass, Rules};
+use crate::rules::{Answer, Passed, Rules};
+use crate::verdict::Verdict;
 
 /// A service behind a gate; made by a [`GateLayer`](crate::GateLayer).
 ///
@@ -55,11 +56,12 @@ where
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
         let state = match self.rules.decide(&mut parts) {
-            Ok(pass) => {
+            Ok(passed) => {
                 let future = self.inner.call(Request::from_parts(parts, body));
-                State::Passed { future, pass: Some(pass) }
+                let rules = Arc::clone(&self.rules);
+                State::Passed { future, passed: Some(passed), rules }
             }
-            Err(refusal) => State::Refused { answer: Some(self.rules.answers.answer(&refusal)) },
+            Err(answer) => State::Refused { answer: Some(answer) },
         };
         ResponseFuture { state }
     }
@@ -77,8 +79,8 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<F, K: 'static, T, C> {
-        Passed { #[pin] future: F, pass: Option<Pass<K, T, C>> },
-        Refused { answer: Option<Response<Bytes>> },
+        Passed { #[pin] future: F, passed: Option<Passed<K, T, C>>, rules: Arc<Rules<K, T, C>> },
+        Refused { answer: Option<Answer> },
     }
 }
 
@@ -91,22 +93,20 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         const AGAIN: &str = "polled after it was ready";
-        let (future, pass) = match self.project().state.project() {
+        let (future, passed, rules) = match self.project().state.project() {
             StateProjection::Refused { answer } => {
-                return Poll::Ready(Ok(answer.take().expect(AGAIN).map(GateBody::full)));
+                return Poll::Ready(Ok((*answer.take().expect(AGAIN)).map(GateBody::full)));
             }
-            StateProjection::Passed { future, pass } => (future, pass),
+            StateProjection::Passed { future, passed, rules } => (future, passed, rules),
         };
         let response = ready!(future.poll(cx));
-        Poll::Ready(match pass.take().expect(AGAIN) {
-            Pass::Untouched => response.map(|response| response.map(GateBody::inner)),
-            Pass::Request(held) => {
-                response.map(|response| response.map(|body| GateBody::holding_boxed(body, held)))
+        let status = response.as_ref().ok().map(Response::status);
+        Poll::Ready(match rules.judge(passed.take().expect(AGAIN), status) {
+            Verdict::Passes => response.map(|response| response.map(GateBody::inner)),
+            Verdict::Keeps(share) => {
+                response.map(|response| response.map(|body| GateBody::sharing(body, share)))
             }
-            Pass::Session(offer) => match offer.end() {
-                Some(answer) => Ok(answer.map(GateBody::full)),
-                None => response.map(|response| response.map(GateBody::inner)),
-            },
+            Verdict::Replaced(answer) => Ok(answer.map(GateBody::full)),
         })
     }
 }

@@ -1,11 +1,10 @@
-//! Read after `lib.rs`. Whom a request counts as.
+//! Read after `once.rs`. Whom a request counts as. `headers.rs`, `addresses.rs`
+//! and `forwarded.rs` are ways to know it.
 
 use std::any::type_name;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use http::header::HeaderName;
 use http::request::Parts;
 
 type Of<K> = dyn Fn(&Parts) -> Result<Option<K>, BadSubject> + Send + Sync;
@@ -29,51 +28,18 @@ type Of<K> = dyn Fn(&Parts) -> Result<Option<K>, BadSubject> + Send + Sync;
 /// assert_eq!(clients.required().of(&nobody), Err(BadSubject::Missing));
 /// ```
 pub struct Subjects<K> {
-    of: Arc<Of<K>>,
-}
-
-impl Subjects<String> {
-    /// The one who is named by this header; anonymous without it.
-    ///
-    /// Only for a header that clients cannot forge: one that a proxy in front
-    /// sets, say. Given twice, empty, or of anything but visible ASCII (no
-    /// blanks either), it is a [`BadSubject`].
-    pub fn header(name: HeaderName) -> Self {
-        Self::by(move |parts| {
-            let mut values = parts.headers.get_all(&name).iter();
-            let Some(value) = values.next() else { return Ok(None) };
-            if values.next().is_some() {
-                return Err(BadSubject::Repeated);
-            }
-            if value.is_empty() {
-                return Err(BadSubject::Empty);
-            }
-            match value.to_str() {
-                Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                    Ok(Some(text.to_owned()))
-                }
-                _ => Err(BadSubject::Malformed),
-            }
-        })
-    }
-}
-
-impl Subjects<IpAddr> {
-    /// The address of the peer, from a [`SocketAddr`] among the request's
-    /// extensions, where whoever accepts connections puts it; anonymous without
-    /// one. An IPv4 address that is written as IPv6 is that IPv4 address.
-    ///
-    /// Behind a proxy that is the proxy's. One IPv6 client has many addresses:
-    /// count the network instead, with [`by`](Self::by).
-    pub fn peer() -> Self {
-        Self::extension(|peer: &SocketAddr| peer.ip().to_canonical())
-    }
+    /// `None` names nobody, and is meant to.
+    of: Option<Arc<Of<K>>>,
 }
 
 impl<K: 'static> Subjects<K> {
     /// Everybody is anonymous.
     pub fn anonymous() -> Self {
-        Self::by(|_| Ok(None))
+        Self { of: None }
+    }
+
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.of.is_none()
     }
 
     /// The one whom `subject` finds in the extension of type `E`, such as what
@@ -88,7 +54,18 @@ impl<K: 'static> Subjects<K> {
     pub fn by(
         of: impl Fn(&Parts) -> Result<Option<K>, BadSubject> + Send + Sync + 'static,
     ) -> Self {
-        Self { of: Arc::new(of) }
+        Self { of: Some(Arc::new(of)) }
+    }
+
+    /// The same clients by other keys: for a gate whose subjects are of type `L`.
+    ///
+    /// ```
+    /// use headcount_tower::Subjects;
+    ///
+    /// let by_text: Subjects<String> = Subjects::peer().map(|address| address.to_string());
+    /// ```
+    pub fn map<L: 'static>(self, key: impl Fn(K) -> L + Send + Sync + 'static) -> Subjects<L> {
+        Subjects::by(move |parts| Ok(self.of(parts)?.map(&key)))
     }
 
     /// The same, but who would be anonymous is a [`BadSubject::Missing`].
@@ -108,7 +85,7 @@ impl<K: 'static> Subjects<K> {
     ///
     /// Whatever the function panics with that was given.
     pub fn of(&self, parts: &Parts) -> Result<Option<K>, BadSubject> {
-        (self.of)(parts)
+        self.of.as_ref().map_or(Ok(None), |of| of(parts))
     }
 }
 
@@ -120,7 +97,7 @@ impl<K: 'static> Default for Subjects<K> {
 
 impl<K> Clone for Subjects<K> {
     fn clone(&self) -> Self {
-        Self { of: Arc::clone(&self.of) }
+        Self { of: self.of.clone() }
     }
 }
 
@@ -147,4 +124,7 @@ pub enum BadSubject {
     /// The name is not of visible ASCII, or otherwise not one.
     #[error("the subject is malformed")]
     Malformed,
+    /// Fewer proxies have forwarded the request than are trusted to.
+    #[error("the request came past too few proxies")]
+    TooFewHops,
 }

@@ -4,7 +4,7 @@ mod support;
 
 use bytes::Bytes;
 use headcount::{CloseReason, Gate, Limit, Rejected};
-use headcount_tower::{Answers, BadSubject, Refusal};
+use headcount_tower::{Answers, BadSubject, Refusal, RetryAfter};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ fn each_refusal_has_its_status_and_says_when_to_come_back() {
     for (refusal, status, secs) in refusals() {
         assert_eq!((refusal.status().as_u16(), refusal.retry_after_secs()), (status, secs));
         for answers in [Answers::problem_json(), Answers::json_rpc()] {
-            let answer = answers.answer(&refusal);
+            let answer = answers.retry_after(RetryAfter::exact()).answer(&refusal);
             let told = answer.headers().get(RETRY_AFTER).map(|secs| secs.to_str().unwrap());
             assert_eq!(answer.status(), status, "{refusal:?}");
             assert_eq!(told, secs.map(|secs| secs.to_string()).as_deref(), "{refusal:?}");
@@ -81,7 +81,7 @@ fn the_json_rpc_form_of_a_full_server_is_that_of_the_protocol() {
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(
         answer.body(),
-        r#"{"error":{"code":-32000,"message":"Maximum concurrent sessions exceeded. Please try again later or contact administrator."}}"#
+        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Maximum concurrent sessions exceeded. Please try again later or contact administrator."}}"#
     );
 }
 
@@ -93,7 +93,10 @@ fn all_json_rpc_errors_have_one_shape() {
         assert_eq!(header(answer.headers(), CONTENT_TYPE), "application/json");
         let body: Value = serde_json::from_slice(answer.body()).unwrap();
         let message = body["error"]["message"].as_str().unwrap().to_owned();
-        assert_eq!(body, json!({ "error": { "code": -32000, "message": message } }));
+        assert_eq!(
+            body,
+            json!({ "jsonrpc": "2.0", "id": null, "error": { "code": -32000, "message": message } })
+        );
         messages.push(message);
     }
     messages.sort();
@@ -108,6 +111,7 @@ fn bodies_name_no_count_no_limit_and_no_subject() {
         for answers in [Answers::problem_json(), Answers::json_rpc()] {
             let body = String::from_utf8(answers.answer(&refusal).body().to_vec()).unwrap();
             let rest = body.replace(&status.to_string(), "").replace("-32000", "");
+            let rest = rest.replace(r#""jsonrpc":"2.0""#, "");
             assert!(!rest.contains(|c: char| c.is_ascii_digit()), "{body}");
             assert!(!rest.contains("alice") && !rest.contains("bob"), "{body}");
         }
@@ -121,6 +125,7 @@ fn a_function_answers_as_it_likes_and_the_rest_is_added() {
     let plain = Answers::with(|refusal| {
         Response::builder().status(418).body(Bytes::from(refusal.to_string())).unwrap()
     });
+    let plain = plain.retry_after(RetryAfter::exact());
     let answer = plain.answer(&refusals()[0].0);
     assert_eq!((answer.status().as_u16(), answer.body().as_ref()), (418, b"at capacity".as_ref()));
     assert_eq!(header(answer.headers(), RETRY_AFTER), "3");

@@ -1,10 +1,14 @@
 //! Whom a request counts as.
 
+mod support;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use headcount_tower::{BadSubject, Subjects};
+use headcount::{Gate, Limit};
+use headcount_tower::{BadSubject, Prefixes, Subjects};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
+use support::log::Log;
 
 const X_CLIENT: HeaderName = HeaderName::from_static("x-client");
 
@@ -60,7 +64,6 @@ fn a_peer_is_its_address_however_it_is_written() {
     let client = Ipv4Addr::new(192, 0, 2, 1);
     assert_eq!(of(client.into()), Ok(Some(client.into())));
     assert_eq!(of(client.to_ipv6_mapped().into()), Ok(Some(client.into())));
-    assert_eq!(of(Ipv6Addr::LOCALHOST.into()), Ok(Some(Ipv6Addr::LOCALHOST.into())));
     assert_eq!(Subjects::peer().of(&parts(&[])), Ok(None));
 }
 
@@ -81,4 +84,94 @@ fn what_is_shown_names_nobody() {
     assert_eq!(format!("{:?}", Subjects::header(X_CLIENT)), "Subjects<alloc::string::String>");
     let refused = Subjects::header(X_CLIENT).of(&parts(&[b"al ice"])).unwrap_err();
     assert!(!format!("{refused} {refused:?}").contains("ice"));
+}
+
+#[test]
+fn clients_go_by_other_keys() {
+    let by_text = Subjects::peer().map(|address| address.to_string());
+    let peer = with_extension(SocketAddr::from(([192, 0, 2, 1], 1)));
+    assert_eq!(by_text.of(&peer), Ok(Some("192.0.2.1".to_owned())));
+    assert_eq!(by_text.required().of(&parts(&[])), Err(BadSubject::Missing));
+    let bad = Subjects::header(X_CLIENT).map(|name| name.len());
+    assert_eq!(bad.of(&parts(&[b""])), Err(BadSubject::Empty));
+}
+
+#[test]
+fn many_addresses() {
+    let of = |subjects: Subjects<IpAddr>, address: IpAddr| {
+        subjects.of(&with_extension(SocketAddr::new(address, 1))).unwrap().unwrap()
+    };
+    let in_network = |host: u128| {
+        let network: Ipv6Addr = "2001:db8:1:2::".parse().unwrap();
+        IpAddr::from(Ipv6Addr::from_bits(network.to_bits() + host))
+    };
+    let gate = Gate::<IpAddr>::builder().subject_limit(Limit::at_most(5)).build().unwrap();
+    let hosts = (0..1000).map(|host| in_network(host << 54 | host));
+    let admitted: Vec<_> =
+        hosts.filter_map(|host| gate.admit(Some(&of(Subjects::peer(), host)), ()).ok()).collect();
+    assert_eq!(admitted.len(), 5);
+
+    let [near, far] = [in_network(7), in_network(1 << 64)];
+    assert_ne!(of(Subjects::peer(), near), of(Subjects::peer(), far));
+    let sites = || Subjects::peer_by(Prefixes::default().v6(48));
+    assert_eq!(of(sites(), near), of(sites(), far));
+    let whole = || Subjects::peer_by(Prefixes::WHOLE);
+    assert_eq!(of(whole(), near), near);
+    let [one, other] = [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)];
+    assert_ne!(of(Subjects::peer(), one.into()), of(Subjects::peer(), other.into()));
+    let networks = || Subjects::peer_by(Prefixes::default().v4(24));
+    assert_eq!(of(networks(), one.into()), of(networks(), other.into()));
+    let all = || Subjects::peer_by(Prefixes::default().v4(0).v6(0));
+    assert_eq!(of(all(), one.into()), IpAddr::from(Ipv4Addr::UNSPECIFIED));
+    assert_eq!(of(all(), near), IpAddr::from(Ipv6Addr::UNSPECIFIED));
+}
+
+#[test]
+fn a_peer_that_is_not_found_is_told_of_once() {
+    let log = Log::start();
+    let peers = Subjects::peer();
+    for _ in 0..3 {
+        assert_eq!(peers.of(&parts(&[])), Ok(None));
+    }
+    assert_eq!(log.count("WARN", &["Subjects::peer", "SocketAddr", "feature `axum`"]), 1);
+    assert_eq!(log.text().lines().count(), 1);
+}
+
+#[test]
+fn a_secret_tells_clients_apart_and_is_kept_nowhere() {
+    let log = Log::start();
+    let clients = Subjects::secret_header(X_CLIENT);
+    let of = |clients: &Subjects<u128>, secret: &[u8]| clients.of(&parts(&[secret])).unwrap();
+    assert_eq!(of(&clients, b"Bearer x"), of(&clients, b"Bearer x"));
+    assert_ne!(of(&clients, b"Bearer x"), of(&clients, b"Bearer y"));
+    assert_ne!(of(&clients, b"zo\xc3\xab"), of(&clients, b"zo"));
+    let others = Subjects::secret_header(X_CLIENT);
+    assert_ne!(of(&clients, b"Bearer x"), of(&others, b"Bearer x"), "keyed");
+    assert_eq!(clients.of(&parts(&[])), Ok(None));
+    assert_eq!(clients.of(&parts(&[b""])), Err(BadSubject::Empty));
+    assert_eq!(clients.of(&parts(&[b"Bearer x", b"y"])), Err(BadSubject::Repeated));
+    assert!(log.text().contains("x-client") && !log.text().contains("Bearer"), "{}", log.text());
+}
+
+#[test]
+fn who_is_answered_400_is_logged_by_header_and_kind() {
+    for (values, kind) in [
+        (&[b"10.0.0.1, 10.0.0.2".as_slice()][..], "Subjects::forwarded"),
+        (&[b"Bearer token"], "Subjects::secret_header"),
+        (&[b"zo\xc3\xab"], "not ASCII"),
+        (&[b"al\tice"], "control characters"),
+        (&[b""], "empty"),
+        (&[b"alice", b"bob"], "twice"),
+    ] {
+        let log = Log::start();
+        let clients = Subjects::header(X_CLIENT);
+        for _ in 0..3 {
+            assert!(clients.of(&parts(values)).is_err());
+        }
+        assert_eq!(log.count("WARN", &["x-client", kind]), 1, "{}", log.text());
+        assert_eq!(log.count("DEBUG", &["x-client", kind]), 2, "{}", log.text());
+        for secret in ["10.0", "token", "zo", "al\t", "bob"] {
+            assert!(!log.text().contains(secret), "{}", log.text());
+        }
+    }
 }

@@ -1,10 +1,12 @@
 //! A real rmcp server on loopback, and a plain HTTP client for it.
 
+pub mod both;
 pub mod events;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,8 +14,10 @@ use headcount::{Gate, GateBuilder, Limit, ManualClock};
 use headcount_rmcp::{GuardedSessions, McpLayer, SessionGate, SessionTag, Subjects};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode};
-use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock};
-use rmcp::service::RequestContext;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, SubscriptionFilter,
+};
+use rmcp::service::{NotificationContext, Peer, RequestContext};
 use rmcp::transport::streamable_http_server::session::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
@@ -35,12 +39,32 @@ pub struct Calls {
     pub begun: Semaphore,
     pub may_end: Semaphore,
     pub ended: Semaphore,
+    /// How many run, and how many did at most.
+    running: AtomicU32,
+    pub most: AtomicU32,
+    /// The clients of sessions, in the order in which they were initialized.
+    peers: Mutex<Vec<Peer<RoleServer>>>,
 }
 
 impl Calls {
     fn new() -> Arc<Self> {
         let none = || Semaphore::new(0);
-        Arc::new(Self { begun: none(), may_end: none(), ended: none() })
+        Arc::new(Self {
+            begun: none(),
+            may_end: none(),
+            ended: none(),
+            running: AtomicU32::default(),
+            most: AtomicU32::default(),
+            peers: Mutex::default(),
+        })
+    }
+
+    /// The server tells all its clients something; some may have gone.
+    pub async fn push(&self) {
+        let peers = self.peers.lock().expect("nobody panics there").clone();
+        for peer in peers {
+            _ = peer.notify_tool_list_changed().await;
+        }
     }
 
     pub async fn one(semaphore: &Semaphore) {
@@ -49,7 +73,8 @@ impl Calls {
     }
 }
 
-/// Tools: `echo` answers at once, `wait` when it may, `panic` never.
+/// Tools: `echo` answers at once, `large` with more than a connection holds, `wait`
+/// when it may, `panic` never.
 #[derive(Debug, Clone)]
 pub struct Handler {
     pub calls: Arc<Calls>,
@@ -58,25 +83,48 @@ pub struct Handler {
 /// Says so however the call ends.
 struct Ended(Arc<Calls>);
 
+impl Ended {
+    fn when_dropped(calls: &Arc<Calls>) -> Self {
+        calls.most.fetch_max(calls.running.fetch_add(1, Relaxed) + 1, Relaxed);
+        Self(Arc::clone(calls))
+    }
+}
+
 impl Drop for Ended {
     fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Relaxed);
         self.0.ended.add_permits(1);
     }
 }
 
 impl ServerHandler for Handler {
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        self.calls.peers.lock().expect("nobody panics there").push(context.peer);
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(requested.clone())
+    }
+
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let _ended = Ended(self.calls.clone());
+        let _ended = Ended::when_dropped(&self.calls);
         match request.name.as_ref() {
             "wait" => {
                 self.calls.begun.add_permits(1);
                 self.calls.may_end.acquire().await.expect("it stays open").forget();
             }
             "panic" => panic!("a handler that panics"),
+            "large" => {
+                let text = "done".repeat(4 << 20);
+                return Ok(CallToolResult::success(vec![ContentBlock::text(text)]).into());
+            }
             _ => {}
         }
         Ok(CallToolResult::success(vec![ContentBlock::text("done")]).into())
@@ -101,6 +149,9 @@ pub fn x_client() -> Subjects<String> {
     Subjects::header(http::HeaderName::from_static("x-client"))
 }
 
+/// Makes handlers.
+pub type Factory = Box<dyn Fn() -> std::io::Result<Handler> + Send + Sync>;
+
 /// Stops when it is dropped.
 pub struct Server<M> {
     pub sessions: Arc<M>,
@@ -108,6 +159,8 @@ pub struct Server<M> {
     pub stop: CancellationToken,
     pub address: SocketAddr,
     pub client: reqwest::Client,
+    /// Whose sessions are whose.
+    owners: Mutex<HashMap<String, String>>,
     task: JoinHandle<()>,
 }
 
@@ -149,28 +202,40 @@ impl<M: SessionManager> Server<M> {
 
     pub async fn serve_in(
         sessions: impl Into<Arc<M>>,
-        mut config: StreamableHttpServerConfig,
+        config: StreamableHttpServerConfig,
         layer: Option<McpLayer>,
     ) -> Self {
+        Self::mount(sessions.into(), config, |sessions, handler, config| {
+            let service = StreamableHttpService::new(handler, sessions, config);
+            match layer {
+                Some(layer) => {
+                    Router::new().nest_service("/mcp", tower_layer::Layer::layer(&layer, service))
+                }
+                None => Router::new().nest_service("/mcp", service),
+            }
+        })
+        .await
+    }
+
+    /// Serves what this makes of a manager, a factory of handlers and a
+    /// configuration.
+    pub async fn mount(
+        sessions: Arc<M>,
+        mut config: StreamableHttpServerConfig,
+        makes: impl FnOnce(Arc<M>, Factory, StreamableHttpServerConfig) -> Router,
+    ) -> Self {
         events::record();
-        let (sessions, calls, stop) = (sessions.into(), Calls::new(), CancellationToken::new());
+        let (calls, stop) = (Calls::new(), CancellationToken::new());
         config.cancellation_token = stop.clone();
         let handler = Handler { calls: calls.clone() };
-        let service =
-            StreamableHttpService::new(move || Ok(handler.clone()), sessions.clone(), config);
-        let router = match layer {
-            Some(layer) => {
-                Router::new().nest_service("/mcp", tower_layer::Layer::layer(&layer, service))
-            }
-            None => Router::new().nest_service("/mcp", service),
-        };
+        let router = makes(sessions.clone(), Box::new(move || Ok(handler.clone())), config);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it has one");
         let task = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("it serves until it is stopped");
         });
         let client = reqwest::Client::builder().no_proxy().timeout(LONG).build().expect("a client");
-        Self { sessions, calls, stop, address, client, task }
+        Self { sessions, calls, stop, address, client, owners: Mutex::default(), task }
     }
 
     pub fn url(&self) -> String {
@@ -189,7 +254,21 @@ impl<M: SessionManager> Server<M> {
             Some(subject) => request.header("x-client", subject),
             None => request,
         };
-        Answer::of(request.send().await.expect("an answer")).await
+        let answer = Answer::of(request.send().await.expect("an answer")).await;
+        if let (Some(id), Some(subject)) = (&answer.session, subject) {
+            let mut owners = self.owners.lock().expect("nobody panics there");
+            owners.insert(id.clone(), subject.to_owned());
+        }
+        answer
+    }
+
+    /// A request of the session, by the client that opened it.
+    pub fn within(&self, id: &str, request: RequestBuilder) -> RequestBuilder {
+        let request = request.header("mcp-session-id", id);
+        match self.owners.lock().expect("nobody panics there").get(id) {
+            Some(subject) => request.header("x-client", subject),
+            None => request,
+        }
     }
 
     /// A session that is initialized.
@@ -206,9 +285,13 @@ impl<M: SessionManager> Server<M> {
     }
 
     pub async fn notify(&self, id: &str, method: &str, params: Value) -> StatusCode {
-        let body = json!({"jsonrpc": "2.0", "method": method, "params": params});
-        let request = self.post(&body).header("mcp-session-id", id);
-        request.send().await.expect("an answer").status()
+        self.send(id, &json!({"jsonrpc": "2.0", "method": method, "params": params})).await
+    }
+
+    /// Sends a message of the session; its answer is read to the end.
+    pub async fn send(&self, id: &str, message: &Value) -> StatusCode {
+        let request = self.within(id, self.post(message));
+        Answer::of(request.send().await.expect("an answer")).await.status
     }
 
     /// Calls a tool. The answer's body is open until it is read or dropped.
@@ -217,7 +300,7 @@ impl<M: SessionManager> Server<M> {
             "jsonrpc": "2.0", "id": request, "method": "tools/call",
             "params": {"name": tool, "arguments": {}}
         });
-        let request = self.post(&body).header("mcp-session-id", id);
+        let request = self.within(id, self.post(&body));
         request.send().await.expect("an answer")
     }
 
@@ -235,11 +318,11 @@ impl<M: SessionManager> Server<M> {
     /// The stream by which the server sends what nobody asked for.
     pub async fn listen(&self, id: &str) -> Response {
         let request = self.client.get(self.url()).header("accept", "text/event-stream");
-        request.header("mcp-session-id", id).send().await.expect("an answer")
+        self.within(id, request).send().await.expect("an answer")
     }
 
     pub async fn delete(&self, id: &str) -> StatusCode {
-        let request = self.client.delete(self.url()).header("mcp-session-id", id);
+        let request = self.within(id, self.client.delete(self.url()));
         request.send().await.expect("an answer").status()
     }
 }
@@ -278,7 +361,9 @@ impl Answer {
         assert_eq!(self.status, status, "{}", self.body);
         assert!(self.retry_after().is_some_and(|secs| secs >= 1), "{:?}", self.headers);
         assert!(self.body.contains("-32000"), "{}", self.body);
-        assert!(!self.body.bytes().any(|byte| byte.is_ascii_digit() && !b"32000".contains(&byte)));
+        // But for the id, which is the request's own.
+        let body = self.body.replace("\"id\":1,", "");
+        assert!(!body.bytes().any(|byte| byte.is_ascii_digit() && !b"32000".contains(&byte)));
         assert_eq!(self.session, None);
     }
 }

@@ -46,7 +46,8 @@ impl Server {
                 let service = TowerToHyperService::new(service.clone());
                 connections.spawn(
                     hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service),
+                        .serve_connection(TokioIo::new(stream), service)
+                        .with_upgrades(),
                 );
             }
             connections.shutdown().await;
@@ -70,19 +71,35 @@ impl Server {
 
     /// Sends these bytes over a connection of their own, which stays open.
     pub async fn send_raw(&self, bytes: impl AsRef<[u8]>) -> TcpStream {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        // A server that has answered may hang up before it has read all.
-        _ = stream.write_all(bytes.as_ref()).await;
-        stream
+        send_raw(self.address, bytes).await
     }
 
     /// The status that is answered to these bytes.
     pub async fn status_of(&self, bytes: impl AsRef<[u8]>) -> u16 {
-        let mut stream = self.send_raw(bytes).await;
-        let mut start = [0; "HTTP/1.1 200".len()];
-        stream.read_exact(&mut start).await.unwrap();
-        String::from_utf8_lossy(&start).rsplit(' ').next().unwrap().parse().unwrap()
+        status_of(self.address, bytes).await
     }
+}
+
+pub const GET: &str = "GET / HTTP/1.1\r\nhost: loopback\r\n\r\n";
+
+/// Sends these bytes over a connection of their own, which stays open.
+pub async fn send_raw(to: SocketAddr, bytes: impl AsRef<[u8]>) -> TcpStream {
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    // A server that has answered may hang up before it has read all.
+    _ = stream.write_all(bytes.as_ref()).await;
+    stream
+}
+
+/// The status that is answered to these bytes.
+pub async fn status_of(to: SocketAddr, bytes: impl AsRef<[u8]>) -> u16 {
+    status(&mut send_raw(to, bytes).await).await
+}
+
+/// The status that comes next over this connection.
+pub async fn status(stream: &mut TcpStream) -> u16 {
+    let mut start = [0; "HTTP/1.1 200".len()];
+    stream.read_exact(&mut start).await.unwrap();
+    String::from_utf8_lossy(&start).rsplit(' ').next().unwrap().parse().unwrap()
 }
 
 /// A connection; dropped with its responses, the client has hung up.

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod http;
+pub mod log;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,11 +25,11 @@ pub type Response<B = Body> = ::http::Response<B>;
 pub type Clock = Arc<ManualClock>;
 pub type TestGate = Gate<String, u32, Clock>;
 pub type Admission = headcount_tower::Admission<String, u32, Clock>;
-pub type Session = headcount::Session<String, u32, Clock>;
+pub type Session = headcount_tower::OpenSession<String, u32, Clock>;
 
 pub const MS: Duration = Duration::from_millis(1);
 /// No test takes this long unless something hangs.
-const LONGEST: Duration = Duration::from_secs(60);
+pub const LONGEST: Duration = Duration::from_secs(60);
 
 /// So many in all, two of each subject.
 pub fn builder(limit: u32) -> (GateBuilder<String, u32, Clock>, Clock) {

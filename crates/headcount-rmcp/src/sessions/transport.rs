@@ -4,9 +4,15 @@
 //! end, an idle one, a `DELETE`, a panic of the service, a handshake that
 //! fails, the end of the runtime.
 //!
+//! *No gap*: between what the inner manager made and the transport that owns it
+//! nothing awaits (`begin`).
+//!
 //! *What passes through*: requests come in, answers go out, and so it is known
 //! here what is in flight, whatever became of the HTTP request by which it
 //! came. The end of file says that nothing will be answered any more.
+//!
+//! *What is no sign of life*: what the server sends. It would send to a client
+//! that has gone, too. Only an answer ends something, a request in flight.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,11 +24,14 @@ use rmcp::model::{ClientNotification, JsonRpcMessage, RequestId};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use rmcp::transport::streamable_http_server::SessionManager;
+use rmcp::transport::streamable_http_server::session::SessionId;
 use tokio::time::timeout;
 
-use crate::live::{Live, Owner};
-use crate::rules::ReleaseOn;
-use crate::shared::{PATIENCE, Shared};
+use crate::error::GuardError;
+use crate::rules::{Begins, Pings, ReleaseOn};
+use crate::sessions::live::{Live, Owner};
+use crate::sessions::pings::is_ping;
+use crate::sessions::shared::{PATIENCE, Reserved, Shared};
 
 /// A transport of the inner manager, and the slots of its session: they are
 /// free when this is dropped, after what it wraps.
@@ -40,14 +49,32 @@ struct Leave<M: SessionManager, C: Clock + 'static> {
 }
 
 impl<M: SessionManager, C: Clock + 'static> GuardedTransport<M, C> {
-    pub(crate) fn new(
-        inner: M::Transport,
-        live: Arc<Live<C>>,
-        owner: Owner<C>,
+    /// A session begins, of which the inner manager has made this transport.
+    pub(crate) fn begin(
         shared: &Arc<Shared<M, C>>,
-    ) -> Self {
-        let shared = Arc::clone(shared);
-        Self { inner, leave: Leave { live, shared, owner: Some(owner) } }
+        reservation: Reserved<C>,
+        id: SessionId,
+        inner: M::Transport,
+    ) -> Result<Self, GuardError<M::Error>> {
+        let tag = reservation.tag().clone();
+        let session = match reservation.commit() {
+            Ok(session) => session,
+            Err(rejected) => {
+                shared.tell_refused(rejected, tag.subject());
+                drop(inner);
+                shared.close_inner(id);
+                return Err(rejected.into());
+            }
+        };
+        if shared.rules.begins == Begins::Established {
+            // If it has ended, whoever enrols it sees that.
+            _ = session.establish();
+        }
+        let (live, owner) = Live::new(id, session);
+        let (live, shared) = (Arc::new(live), Arc::clone(shared));
+        let guarded = Self { inner, leave: Leave { live, shared, owner: Some(owner) } };
+        guarded.leave.shared.enrol(&guarded.leave.live);
+        Ok(guarded)
     }
 }
 
@@ -67,10 +94,10 @@ impl<M: SessionManager, C: Clock + 'static> Transport<RoleServer> for GuardedTra
             JsonRpcMessage::Error(error) => error.id.clone(),
             _ => None,
         };
-        let live = Arc::clone(&self.leave.live);
-        // The server has something to say to the client: that is activity.
-        _ = live.handle.touch();
-        let settles = answered.map(|id| Settles { live, id });
+        let settles = answered.map(|id| {
+            self.leave.live.answering(&id);
+            Settles { live: Arc::clone(&self.leave.live), id }
+        });
         let sending = self.inner.send(item);
         async move {
             // Also if this future is dropped before it is done.
@@ -89,7 +116,11 @@ impl<M: SessionManager, C: Clock + 'static> Transport<RoleServer> for GuardedTra
             () = live.over() => None,
         };
         match &received {
-            Some(JsonRpcMessage::Request(request)) => live.received(&request.id),
+            Some(JsonRpcMessage::Request(request)) => {
+                if !(self.leave.shared.rules.pings == Pings::Ignored && is_ping(&request.request)) {
+                    live.received(&request.id);
+                }
+            }
             Some(JsonRpcMessage::Notification(notification)) => {
                 if let ClientNotification::CancelledNotification(cancelled) =
                     &notification.notification

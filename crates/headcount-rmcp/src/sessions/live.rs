@@ -1,4 +1,4 @@
-//! Read after `error.rs`. A session as the manager, its transport and its
+//! Read after `tag.rs`. A session as the manager, its transport and its
 //! streams share it.
 //!
 //! *Invariant*: the session is busy in its gate while a request is received
@@ -22,7 +22,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::*};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Instant;
 
 use headcount::{Activity, Clock, CloseReason, Closed, EnterError, Session, SessionHandle};
@@ -31,7 +31,8 @@ use rmcp::transport::streamable_http_server::session::SessionId;
 use tokio::sync::Notify;
 
 use crate::error::GuardError;
-use crate::tag::SessionTag;
+use crate::lock::lock;
+use crate::sessions::tag::SessionTag;
 
 /// Dropping the last one, or taking out what is in it, frees the slots.
 pub(crate) type Owner<C> = Arc<Mutex<Option<Session<String, SessionTag, C>>>>;
@@ -43,7 +44,7 @@ pub(crate) struct Live<C: Clock> {
     requests: Mutex<HashMap<RequestId, Request<C>>>,
     born: Instant,
     told: AtomicBool,
-    /// Rings when the session has ended.
+    /// Rings when the session has ended, and when its transport has gone.
     rings: Notify,
     initialized: AtomicBool,
     transport_gone: AtomicBool,
@@ -53,6 +54,8 @@ pub(crate) struct Live<C: Clock> {
 struct Request<C: Clock> {
     _activity: Activity<SessionTag, C>,
     received: bool,
+    /// On its way to the client, which may have it by now.
+    answered: bool,
 }
 
 impl<C: Clock> Live<C> {
@@ -89,7 +92,7 @@ impl<C: Clock> Live<C> {
             return false;
         }
         let Ok(_activity) = self.handle.enter() else { return false };
-        requests.insert(id.clone(), Request { _activity, received: false });
+        requests.insert(id.clone(), Request { _activity, received: false, answered: false });
         true
     }
 
@@ -109,6 +112,13 @@ impl<C: Clock> Live<C> {
         _ = self.handing(id);
         if let Some(request) = self.requests().get_mut(id) {
             request.received = true;
+        }
+    }
+
+    /// Its answer is about to be sent.
+    pub(crate) fn answering(&self, id: &RequestId) {
+        if let Some(request) = self.requests().get_mut(id) {
+            request.answered = true;
         }
     }
 
@@ -163,8 +173,27 @@ impl<C: Clock> Live<C> {
         self.transport_gone.load(Acquire)
     }
 
+    /// Its slots are free by now.
     pub(crate) fn lose_transport(&self) {
         self.transport_gone.store(true, Release);
+        self.rings.notify_waiters();
+    }
+
+    /// Until the transport has gone.
+    pub(crate) async fn left(&self) {
+        loop {
+            let rings = self.rings.notified();
+            if self.transport_is_gone() {
+                return;
+            }
+            rings.await;
+        }
+    }
+
+    /// Nothing that was received waits for its answer. Who has an answer finds it
+    /// so: it was marked before it was sent.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.requests().values().all(|request| request.answered)
     }
 
     /// Ends the session, unless it has ended; tells which reason it ended for.
@@ -175,11 +204,6 @@ impl<C: Clock> Live<C> {
     fn requests(&self) -> MutexGuard<'_, HashMap<RequestId, Request<C>>> {
         lock(&self.requests)
     }
-}
-
-/// What is behind these locks is whole between any two statements.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<C: Clock> fmt::Debug for Live<C> {
@@ -193,6 +217,7 @@ mod tests {
     use headcount::{Gate, ManualClock};
 
     use super::*;
+    use crate::rules::OtherSubjects;
 
     /// A session that is idle after 10 ticks.
     fn live() -> (Gate<String, SessionTag, Arc<ManualClock>>, Live<Arc<ManualClock>>) {
@@ -201,7 +226,9 @@ mod tests {
             .clock(Arc::new(ManualClock::new()))
             .build()
             .expect("it is right");
-        let session = gate.admit(None::<&str>, SessionTag::new(None)).expect("there is room");
+        let session = gate
+            .admit(None::<&str>, SessionTag::new(None, OtherSubjects::Served))
+            .expect("there is room");
         let (live, owner) = Live::new("one".into(), session);
         // For as long as the test runs.
         std::mem::forget(owner);
@@ -232,6 +259,18 @@ mod tests {
         live.not_handed(&RequestId::Number(1));
         assert!(!is_idle(&gate));
         live.settled(&RequestId::Number(1));
+        live.settled(&RequestId::Number(1));
+        assert!(is_idle(&gate));
+    }
+
+    #[test]
+    fn a_request_whose_answer_is_being_sent_is_in_flight_and_nobody_waits_for_it() {
+        let (gate, live) = live();
+        live.received(&RequestId::Number(1));
+        assert!(!live.is_quiet());
+        live.answering(&RequestId::Number(1));
+        assert!(live.is_quiet());
+        assert!(!is_idle(&gate));
         live.settled(&RequestId::Number(1));
         assert!(is_idle(&gate));
     }

@@ -1,16 +1,20 @@
-//! Which requests have no session, by what their headers say.
+//! Read first. Which requests have no session, and which stay open, by what their
+//! headers say.
 
-use http::HeaderName;
 use http::request::Parts;
+use http::{HeaderName, Method};
 
+const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 /// The first version of the protocol whose requests carry no session.
 const WITHOUT_SESSIONS: &[u8] = b"2026-07-28";
 
 /// Is it a request of the protocol 2026-07-28 or later, which carries no
-/// session? For [`GateLayer::requests_where`](headcount_tower::GateLayer), to
-/// bound those by a gate of their own:
+/// session? [`McpGuard`](crate::McpGuard) bounds those; where there is none,
+/// [`GateLayer::requests_where`](headcount_tower::GateLayer) does:
 ///
 /// ```
 /// use headcount::{Gate, Limit};
@@ -31,6 +35,26 @@ pub fn carries_no_session(parts: &Parts) -> bool {
     let version = parts.headers.get(PROTOCOL_VERSION).map(|version| version.as_bytes());
     let is_date = |version: &&[u8]| version.len() == WITHOUT_SESSIONS.len();
     version.filter(is_date).is_some_and(|version| version >= WITHOUT_SESSIONS)
+}
+
+/// Is it a request for a stream that stays open? Of these versions rmcp refuses
+/// requests whose header and body do not say the same.
+pub(crate) fn listens(parts: &Parts) -> bool {
+    let mut methods = parts.headers.get_all(METHOD).iter();
+    let (first, second) = (methods.next(), methods.next());
+    carries_no_session(parts)
+        && second.is_none()
+        && first.is_some_and(|method| method == "subscriptions/listen")
+}
+
+/// Does it go on with a stream that was cut off?
+pub(crate) fn resumes(parts: &Parts) -> bool {
+    parts.method == Method::GET && parts.headers.contains_key(LAST_EVENT_ID)
+}
+
+/// Is it part of a session, as far as the head can tell?
+pub(crate) fn names_session(parts: &Parts) -> bool {
+    parts.headers.contains_key(SESSION_ID) && !carries_no_session(parts)
 }
 
 #[cfg(test)]

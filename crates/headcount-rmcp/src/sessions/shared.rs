@@ -1,4 +1,4 @@
-//! Read after `visit.rs`. What a manager's sessions have in common.
+//! Read after `live.rs`. What a manager's sessions have in common.
 //!
 //! *Invariant*: the registry has an entry for each session whose transport
 //! lives, and holds no slot. It goes when the transport is gone and rmcp has
@@ -16,16 +16,15 @@
 //! | what a tag does at the end, then whether the session has ended | ends the session, then reads what its tag does (`tag.rs`) | nobody closes the inner session |
 //!
 //! *The one decision*: `reserve`, in the gate, before the inner manager makes
-//! anything. Until `guard` the reservation undoes all of it, and between what
-//! the inner manager made and the transport that owns it nothing awaits.
+//! anything. Until the session is guarded (`transport.rs`) the reservation undoes
+//! all of it.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering::*, fence};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*, fence};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use headcount::{Clock, CloseReason, Gate, Rejected, Reservation};
-use headcount_tower::Refusal;
 use rmcp::transport::streamable_http_server::SessionManager;
 use rmcp::transport::streamable_http_server::session::SessionId;
 use tokio::runtime::Handle;
@@ -33,11 +32,12 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::error::GuardError;
-use crate::live::{Live, lock};
-use crate::rules::{Begins, ReleaseOn, Rules, Target, Unidentified};
-use crate::tag::SessionTag;
-use crate::transport::GuardedTransport;
-use crate::visit::{Verdict, Visit};
+use crate::lock::lock;
+use crate::rules::{OtherSubjects, ReleaseOn, Rules, Target, Unidentified};
+use crate::sessions::live::Live;
+use crate::sessions::tag::SessionTag;
+use crate::visit::anonymous::{Anonymous, warn_of_anonymous};
+use crate::visit::request::Visit;
 
 /// An event, by the name that the rules say.
 macro_rules! info {
@@ -53,6 +53,11 @@ pub(crate) struct Shared<M: SessionManager, C: Clock + 'static> {
     pub(crate) inner: M,
     pub(crate) gate: Gate<String, SessionTag, C>,
     pub(crate) rules: Rules,
+    /// A layer is to say who asks, always.
+    pub(crate) expects_subjects: AtomicBool,
+    /// Calls without a session are counted, or it was said that they are not.
+    pub(crate) calls_are_bounded: AtomicBool,
+    anonymous: Anonymous,
     registry: scc::HashMap<SessionId, Arc<Live<C>>>,
     /// Sessions that are being made.
     making: AtomicUsize,
@@ -66,14 +71,17 @@ pub(crate) struct Shared<M: SessionManager, C: Clock + 'static> {
 /// session's worker waits, without end, for a client that has stopped to read.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
-type Reserved<C> = Reservation<String, SessionTag, C>;
+pub(crate) type Reserved<C> = Reservation<String, SessionTag, C>;
 
 impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
     pub(crate) fn new(inner: M, gate: Gate<String, SessionTag, C>, rules: Rules) -> Self {
         Self {
             inner,
             gate,
+            calls_are_bounded: AtomicBool::new(rules.calls_bounded_elsewhere),
             rules,
+            expects_subjects: AtomicBool::new(false),
+            anonymous: Anonymous::default(),
             registry: scc::HashMap::default(),
             making: AtomicUsize::new(0),
             left: Notify::new(),
@@ -92,49 +100,56 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
         *lock(&self.runtime) = Some(runtime);
     }
 
+    /// Says once what nobody counts.
+    pub(crate) fn warn_of_unbounded_calls(&self) {
+        let says =
+            !self.calls_are_bounded.load(Relaxed) && !self.calls_are_bounded.swap(true, Relaxed);
+        if says {
+            tracing::warn!(
+                "calls of clients without sessions are served and not bounded: bound them by \
+                 McpGuard::calls, or by a GateLayer with carries_no_session; \
+                 Rules::calls_bounded_elsewhere says that they are"
+            );
+        }
+    }
+
     /// The decision.
     pub(crate) fn reserve(&self) -> Result<Reserved<C>, GuardError<M::Error>> {
         let visit = Visit::current();
-        let subject = match visit.as_deref() {
-            Some(visit) => visit.subject.clone()?,
-            None if self.rules.unidentified == Unidentified::Anonymous => None,
+        let (subject, others) = match visit.as_deref() {
+            Some(visit) => (visit.asks.subject.clone()?, visit.asks.others),
+            None if self.expects_subjects.load(Relaxed) => {
+                tracing::error!(
+                    "a request came past the McpLayer whose subjects count, or was spawned on the \
+                     way, and is refused: mount what McpGuard::service makes, or what \
+                     McpGuard::inner does within McpGuard::layer"
+                );
+                return Err(GuardError::Unidentified);
+            }
+            None if self.rules.unidentified == Unidentified::Anonymous => {
+                (None, OtherSubjects::Served)
+            }
             None => return Err(GuardError::Unidentified),
         };
-        let tag = SessionTag::new(subject.clone());
-        self.gate.reserve(subject.as_deref(), tag).map_err(|rejected| {
-            self.tell_refused(rejected, subject.as_deref());
-            rejected.into()
-        })
+        let tag = SessionTag::new(subject.clone(), others);
+        let subject = subject.as_deref();
+        let reserved = self.gate.reserve(subject, tag);
+        let reserved = reserved.inspect_err(|rejected| self.tell_refused(*rejected, subject))?;
+        if self.anonymous.are_all(subject) {
+            let by_subjects = visit.is_some_and(|visit| visit.asks.by_subjects);
+            let limits_subjects = self.gate.has_subject_limit();
+            warn_of_anonymous("sessions", by_subjects, limits_subjects);
+        }
+        Ok(reserved)
     }
 
-    /// The session begins; its transport owns it.
-    pub(crate) fn guard(
-        this: &Arc<Self>,
-        reservation: Reserved<C>,
-        id: SessionId,
-        transport: M::Transport,
-    ) -> Result<GuardedTransport<M, C>, GuardError<M::Error>> {
-        let tag = reservation.tag().clone();
-        let session = match reservation.commit() {
-            Ok(session) => session,
-            Err(rejected) => {
-                this.tell_refused(rejected, tag.subject());
-                drop(transport);
-                this.close_inner(id);
-                return Err(rejected.into());
-            }
-        };
-        if this.rules.begins == Begins::Established {
-            // If it has ended, that is seen below.
-            _ = session.establish();
-        }
-        let (live, owner) = Live::new(id, session);
-        let live = Arc::new(live);
-        let guarded = GuardedTransport::new(transport, Arc::clone(&live), owner, this);
-        let subject = tag.subject().filter(|_| this.rules.logs_subjects);
-        info!(this.rules, session_id = %live.id, subject, "session created");
-        this.registry.upsert_sync(live.id.clone(), Arc::clone(&live));
-        let (shared, weak) = (Arc::downgrade(this), Arc::downgrade(&live));
+    /// The session is there, and its end is heard of.
+    pub(crate) fn enrol(self: &Arc<Self>, live: &Arc<Live<C>>) {
+        let tag = live.handle.tag();
+        let subject = tag.subject().filter(|_| self.rules.logs_subjects);
+        info!(self.rules, session_id = %live.id, subject, "session created");
+        self.registry.upsert_sync(live.id.clone(), Arc::clone(live));
+        let (shared, weak) = (Arc::downgrade(self), Arc::downgrade(live));
         tag.made(live.id.clone(), move |reason| {
             if let (Some(shared), Some(live)) = (shared.upgrade(), weak.upgrade()) {
                 shared.finish(&live, reason);
@@ -143,9 +158,8 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
         fence(SeqCst);
         // Whoever was told of its end before could do nothing.
         if let Some(reason) = live.handle.reason() {
-            this.finish(&live, reason);
+            self.finish(live, reason);
         }
-        Ok(guarded)
     }
 
     /// The session, unless there is none.
@@ -163,7 +177,7 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
     }
 
     /// Ends the inner session, and so its task, whose transport is dropped then.
-    fn close_inner(self: &Arc<Self>, id: SessionId) {
+    pub(crate) fn close_inner(self: &Arc<Self>, id: SessionId) {
         let this = Arc::clone(self);
         self.spawn(async move { this.close_inner_now(&id).await });
     }
@@ -235,7 +249,7 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
         }
     }
 
-    fn tell_refused(&self, rejected: Rejected, subject: Option<&str>) {
+    pub(crate) fn tell_refused(&self, rejected: Rejected, subject: Option<&str>) {
         let subject = subject.filter(|_| self.rules.logs_subjects);
         let cause = rejected.cause();
         info!(self.rules, %cause, subject, "session refused");
@@ -265,30 +279,6 @@ impl<M: SessionManager, C: Clock + 'static> Drop for Strikes<M, C> {
     fn drop(&mut self) {
         self.shared.strike(&self.live);
     }
-}
-
-/// Leaves what the error means where the layer finds it.
-pub(crate) fn decided<E>(error: GuardError<E>) -> GuardError<E> {
-    let verdict = match &error {
-        GuardError::Refused(rejected) => Some(Verdict::Refused((*rejected).into())),
-        GuardError::BadSubject(bad) => Some(Verdict::Refused(Refusal::from(*bad))),
-        GuardError::TooManyInFlight => Some(Verdict::Refused(Refusal::Ended)),
-        GuardError::Ended(_) | GuardError::Unknown => Some(Verdict::Gone),
-        GuardError::Unidentified | GuardError::Inner(_) => None,
-    };
-    if let (Some(visit), Some(verdict)) = (Visit::current(), verdict) {
-        visit.decide(verdict);
-    }
-    error
-}
-
-/// The same of a session that is being opened: who has not had it yet is not
-/// told that it is gone.
-pub(crate) fn decided_opening<E>(error: GuardError<E>) -> GuardError<E> {
-    if let (GuardError::Ended(_) | GuardError::Unknown, Some(visit)) = (&error, Visit::current()) {
-        visit.decide(Verdict::Refused(Refusal::Ended));
-    }
-    decided(error)
 }
 
 impl<M: SessionManager, C: Clock + 'static> fmt::Debug for Shared<M, C> {

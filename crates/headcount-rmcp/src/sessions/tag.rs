@@ -1,4 +1,4 @@
-//! Read after `rules.rs`. What a gate knows a session of rmcp by.
+//! Read first. What a gate knows a session of rmcp by.
 //!
 //! A gate tells one driver of each end, and two managers may share a gate: so
 //! the tag itself knows the manager that has to do with the session.
@@ -9,6 +9,8 @@ use std::sync::{Arc, OnceLock};
 
 use headcount::CloseReason;
 use rmcp::transport::streamable_http_server::session::SessionId;
+
+use crate::rules::OtherSubjects;
 
 /// What the gate knows a session by: its id, as soon as it has one, and whose
 /// it is.
@@ -22,6 +24,7 @@ pub struct SessionTag(Arc<Tag>);
 
 struct Tag {
     subject: Option<String>,
+    others: OtherSubjects,
     /// Empty while the session is being made.
     made: OnceLock<Made>,
 }
@@ -32,8 +35,13 @@ struct Made {
 }
 
 impl SessionTag {
-    pub(crate) fn new(subject: Option<String>) -> Self {
-        Self(Arc::new(Tag { subject, made: OnceLock::new() }))
+    pub(crate) fn new(subject: Option<String>, others: OtherSubjects) -> Self {
+        Self(Arc::new(Tag { subject, others, made: OnceLock::new() }))
+    }
+
+    /// The only one whom the session is served to; `None` if that is anybody.
+    pub(crate) fn owner(&self) -> Option<&str> {
+        self.subject().filter(|_| self.0.others == OtherSubjects::NotFound)
     }
 
     /// The session is there; `finish` is called when the gate has ended it.

@@ -8,7 +8,7 @@ use futures_core::Stream;
 use headcount::{Activity, Clock};
 use pin_project_lite::pin_project;
 
-use crate::tag::SessionTag;
+use crate::sessions::tag::SessionTag;
 
 pin_project! {
     /// A stream of a session, which is not idle until this has ended or is

@@ -1,0 +1,46 @@
+//! Read after `live.rs`. A request between rmcp and its session.
+
+use headcount::Clock;
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage, RequestId};
+
+use crate::sessions::live::Live;
+
+/// A request of a client that has the handshake behind it.
+pub(crate) fn asks_for_work(message: &ClientJsonRpcMessage) -> bool {
+    match message {
+        JsonRpcMessage::Request(request) => !matches!(
+            request.request,
+            ClientRequest::InitializeRequest(_) | ClientRequest::PingRequest(_)
+        ),
+        _ => false,
+    }
+}
+
+/// A request on its way to the session: in flight from here on, unless it does
+/// not get there.
+pub(crate) struct Handing<'a, C: Clock> {
+    live: &'a Live<C>,
+    id: Option<RequestId>,
+}
+
+impl<'a, C: Clock> Handing<'a, C> {
+    pub(crate) fn of(live: &'a Live<C>, message: &ClientJsonRpcMessage) -> Self {
+        let id = match message {
+            JsonRpcMessage::Request(request) => Some(request.id.clone()),
+            _ => None,
+        };
+        Self { live, id: id.filter(|id| live.handing(id)) }
+    }
+
+    pub(crate) fn done(mut self) {
+        self.id = None;
+    }
+}
+
+impl<C: Clock> Drop for Handing<'_, C> {
+    fn drop(&mut self) {
+        if let Some(id) = &self.id {
+            self.live.not_handed(id);
+        }
+    }
+}

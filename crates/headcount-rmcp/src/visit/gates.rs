@@ -1,0 +1,171 @@
+//! Read after `anonymous.rs`. The gates of what has no session: calls, and streams that
+//! stay open.
+//!
+//! *Invariant*: a slot is held by its request (`request.rs`), and is back when that
+//! is dropped. `under_way` is no less than the number of them.
+//!
+//! *Who sees whom*: of two parties that write their own word and then read the
+//! other's, with a `SeqCst` fence between, one sees the other.
+//!
+//! | writes, then reads | partner | without the fence |
+//! |---|---|---|
+//! | `under_way`, then whether the gate is closed (`admit`) | closes the gate, then reads `under_way` (`emptied`) | a shutdown is done while a call begins |
+//!
+//! A call is taken off `under_way` after its slot is back.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*, fence};
+
+use headcount::{Clock, CloseReason, Gate, Rejected, SystemClock};
+use tokio::sync::Notify;
+
+use crate::visit::anonymous::Anonymous;
+
+/// The gate of calls, or of streams, that have no session: it counts them by the
+/// subject's name.
+pub type CallGate<C = SystemClock> = Gate<String, (), C>;
+
+/// What a request without a session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Until it is answered.
+    Call,
+    /// Until one side has enough.
+    Stream,
+}
+
+/// A gate, whatever its clock is.
+pub(crate) trait Admits: fmt::Debug + Send + Sync {
+    fn admit(&self, subject: Option<&str>) -> Result<Held, Rejected>;
+    fn close(&self);
+    fn limits_subjects(&self) -> bool;
+}
+
+type Held = Box<dyn Any + Send + Sync>;
+
+impl<C: Clock + 'static> Admits for CallGate<C> {
+    fn admit(&self, subject: Option<&str>) -> Result<Held, Rejected> {
+        let session = self.reserve(subject, ())?.commit()?;
+        // Something is in flight for as long as it lives: at no instant can it be
+        // evicted. If it has ended by now, its slot is its own all the same.
+        let activity = session.enter().ok();
+        _ = session.establish();
+        Ok(Box::new((session, activity)))
+    }
+
+    fn close(&self) {
+        self.close_all(CloseReason::Shutdown);
+    }
+
+    fn limits_subjects(&self) -> bool {
+        self.has_subject_limit()
+    }
+}
+
+/// The gates of one guard.
+#[derive(Debug, Default)]
+pub(crate) struct Gates {
+    pub(crate) calls: Option<Arc<dyn Admits>>,
+    pub(crate) streams: Option<Arc<dyn Admits>>,
+    /// rmcp has no sessions at all.
+    pub(crate) without_sessions: AtomicBool,
+    pub(crate) anonymous: Anonymous,
+    warned: AtomicBool,
+    under_way: Arc<UnderWay>,
+}
+
+#[derive(Debug, Default)]
+struct UnderWay {
+    calls: AtomicUsize,
+    streams: AtomicUsize,
+    left: Notify,
+}
+
+impl UnderWay {
+    fn of(&self, kind: Kind) -> &AtomicUsize {
+        match kind {
+            Kind::Call => &self.calls,
+            Kind::Stream => &self.streams,
+        }
+    }
+}
+
+impl Gates {
+    pub(crate) fn new(calls: Option<Arc<dyn Admits>>, streams: Option<Arc<dyn Admits>>) -> Self {
+        Self { calls, streams, ..Self::default() }
+    }
+
+    /// The gate that counts these. A stream is a call where streams have none.
+    pub(crate) fn of(&self, kind: Kind) -> Option<&dyn Admits> {
+        match kind {
+            Kind::Call => self.calls.as_deref(),
+            Kind::Stream => self.streams.as_deref().or(self.calls.as_deref()),
+        }
+    }
+
+    /// A place by this gate.
+    pub(crate) fn admit(
+        &self,
+        gate: &dyn Admits,
+        kind: Kind,
+        subject: Option<&str>,
+    ) -> Result<Slot, Rejected> {
+        self.under_way.of(kind).fetch_add(1, AcqRel);
+        fence(SeqCst);
+        let mut slot = Slot { held: None, kind, under_way: Arc::clone(&self.under_way) };
+        slot.held = Some(gate.admit(subject)?);
+        Ok(slot)
+    }
+
+    /// Says once that something was served which should have been counted.
+    pub(crate) fn warn_of_uncounted(&self) {
+        if self.calls.is_some() && !self.warned.swap(true, Relaxed) {
+            tracing::error!(
+                "a call was served that no gate counts: within McpGuard::layer goes what \
+                 McpGuard::inner makes"
+            );
+        }
+    }
+
+    /// From now on all are refused.
+    pub(crate) fn close(&self) {
+        for gate in [&self.calls, &self.streams].into_iter().flatten() {
+            gate.close();
+        }
+    }
+
+    /// Until none is under way.
+    pub(crate) async fn emptied(&self, kind: Kind) {
+        fence(SeqCst);
+        loop {
+            let left = self.under_way.left.notified();
+            if self.under_way.of(kind).load(Acquire) == 0 {
+                return;
+            }
+            left.await;
+        }
+    }
+}
+
+/// The place of one call or stream.
+pub(crate) struct Slot {
+    held: Option<Held>,
+    kind: Kind,
+    under_way: Arc<UnderWay>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        drop(self.held.take());
+        self.under_way.of(self.kind).fetch_sub(1, AcqRel);
+        self.under_way.left.notify_waiters();
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,94 @@
+//! Streams that clients without sessions keep open.
+
+use std::sync::Arc;
+
+use crate::support::both::{Both, NEW, calls, is_refused};
+use crate::support::{Answer, LONG, Server, Sessions, at_most, eventually};
+use headcount_rmcp::McpGuard;
+use reqwest::StatusCode;
+use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::session::{
+    EventStore, EventStoreError, EventStream, ServerSseMessage,
+};
+
+/// Has something to replay to everybody, and never comes to its end.
+struct Endless;
+
+#[async_trait::async_trait]
+impl EventStore for Endless {
+    async fn store_event(&self, _: &str, _: &ServerSseMessage) -> Result<String, EventStoreError> {
+        Ok("1".to_owned())
+    }
+
+    async fn replay_events_after(&self, _: &str) -> Result<EventStream, EventStoreError> {
+        Ok(Box::pin(futures::stream::pending()))
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_goes_on_after_it_was_cut_off_is_a_stream() {
+    for legacy in [true, false] {
+        let streams = calls(1, 1);
+        let inner = LocalSessionManager::default().with_event_store(Arc::new(Endless));
+        let sessions = Arc::new(Sessions::new(inner, at_most(2).1));
+        let config = StreamableHttpServerConfig::default().with_legacy_session_mode(legacy);
+        let stays = streams.clone();
+        let server = Server::mount(sessions, config, |sessions, handler, config| {
+            let guard = McpGuard::new(sessions).calls(calls(1, 1)).streams(stays);
+            axum::Router::new().nest_service("/mcp", guard.service(handler, config))
+        })
+        .await;
+        let listen = || server.client.get(server.url()).header("accept", "text/event-stream");
+        let resume = || listen().header("last-event-id", "1");
+        // Which have none by their head, and in a server without sessions all.
+        let request = || match legacy {
+            true => resume().header("mcp-protocol-version", NEW),
+            false => resume().header("mcp-session-id", "any"),
+        };
+        let stream = request().send().await.expect("an answer");
+        assert_eq!((stream.status(), streams.in_use()), (StatusCode::OK, 1));
+        let refused = Answer::of(request().send().await.expect("an answer")).await;
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{}", refused.body);
+        assert!(refused.body.contains("concurrent streams"), "{}", refused.body);
+        if legacy {
+            // One of a session is that session's.
+            let id = server.open(None).await;
+            let resumed = server.within(&id, resume()).send().await.expect("an answer");
+            assert_eq!((resumed.status(), streams.in_use()), (StatusCode::OK, 1));
+        }
+        drop(stream);
+        eventually("its place is free", || streams.in_use() == 0).await;
+        server.shut_down().await;
+    }
+}
+
+#[tokio::test]
+async fn shutdown_ends_calls_and_streams() {
+    let sessions = Arc::new(Sessions::local(at_most(4).1));
+    let (counts, stays) = (calls(4, 4), calls(4, 4));
+    let mut kept = None;
+    let config = StreamableHttpServerConfig::default();
+    let server = Server::mount(sessions, config, |sessions, handler, config| {
+        let guard = McpGuard::new(sessions).calls(counts.clone()).streams(stays.clone());
+        kept = Some(guard.clone());
+        axum::Router::new().nest_service("/mcp", guard.service(handler, config))
+    });
+    let both = Both { server: server.await, calls: counts, streams: stays };
+    let guard = kept.expect("it was made");
+    let session = both.server.open(None).await;
+    let listens = both.server.listen(&session).await;
+    let stream = both.listen("alice").await;
+    let waiting = both.waiting(&["alice"]).await;
+    assert_eq!(both.in_use(), [1, 1, 1]);
+    let shuts = tokio::spawn(async move { guard.shutdown().await });
+    while both.echo("bob").await.status == StatusCode::OK {}
+    is_refused(&both.echo("bob").await, StatusCode::SERVICE_UNAVAILABLE);
+    // A call that ends in time is answered.
+    both.done(waiting).await;
+    tokio::time::timeout(LONG, shuts).await.expect("it ends").expect("it does not panic");
+    for open in [listens, stream] {
+        _ = tokio::time::timeout(LONG, open.text()).await.expect("it has ended");
+    }
+    eventually("nothing is left", || both.in_use() == [0, 0, 0]).await;
+}

@@ -1,0 +1,52 @@
+//! Read after `subjects.rs`. Tells the operator of a limit that never applies,
+//! because nobody has a name.
+
+use std::panic::Location;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// So many requests without a name in a row are no accident.
+const MANY: u32 = 100;
+/// There is nothing to tell any more.
+const SETTLED: u32 = u32::MAX;
+
+/// The anonymous requests of a layer, until the first that is not.
+#[derive(Debug, Default)]
+pub(crate) struct Anonymity(AtomicU32);
+
+/// Which setting is idle if all are anonymous.
+pub(crate) enum Idle {
+    Subjects,
+    SubjectLimit,
+}
+
+impl Anonymity {
+    /// A request came, whose subject is known. Costs a load, but for the first.
+    pub(crate) fn saw(
+        &self,
+        is_anonymous: bool,
+        layer: &'static Location<'static>,
+        idle: impl FnOnce() -> Option<Idle>,
+    ) {
+        if self.0.load(Relaxed) >= MANY {
+            return;
+        }
+        if !is_anonymous {
+            self.0.store(SETTLED, Relaxed);
+        } else if self.0.fetch_add(1, Relaxed) + 1 == MANY {
+            match idle() {
+                None => {}
+                Some(Idle::Subjects) => tracing::warn!(
+                    %layer,
+                    "the `subjects` of this layer are idle: they named nobody in its first \
+                     {MANY} requests, so all were anonymous and no limit of a client applied; \
+                     is what they look for there when the layer is reached?"
+                ),
+                Some(Idle::SubjectLimit) => tracing::warn!(
+                    %layer,
+                    "the `subject_limit` of this layer's gate is idle: all of the first {MANY} \
+                     requests were anonymous; tell the layer who they are, by `GateLayer::subjects`"
+                ),
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Read after `subjects.rs`. Clients that a header names, or that a secret in a
+//! header tells apart.
+
+use std::hash::{BuildHasher, RandomState};
+
+use http::header::{HeaderName, HeaderValue};
+use http::request::Parts;
+
+use crate::once::Once;
+use crate::subjects::{BadSubject, Subjects};
+
+impl Subjects<String> {
+    /// The one who is named by this header; anonymous without it.
+    ///
+    /// Only for a header that clients cannot forge: one that a proxy in front
+    /// sets, say. Given twice, empty, or of anything but visible ASCII (no
+    /// blanks either), it is a [`BadSubject`]; the log says which header it was
+    /// and what was wrong with it, never what it said. A list of addresses is
+    /// for [`forwarded`](Self::forwarded), a password or token for
+    /// [`secret_header`](Self::secret_header).
+    pub fn header(name: HeaderName) -> Self {
+        let complaint = Complaint::of(name);
+        Self::by(move |parts| {
+            let Some(value) = complaint.the_one(parts)? else { return Ok(None) };
+            match value.to_str() {
+                Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                    Ok(Some(text.to_owned()))
+                }
+                _ => Err(complaint.refuse(BadSubject::Malformed, content_of(value))),
+            }
+        })
+    }
+}
+
+impl Subjects<u128> {
+    /// Who sends the same in this header is the same client: for a credential,
+    /// such as `Authorization: Bearer ...` or an API key. Anonymous without it.
+    ///
+    /// What is sent is hashed with keys of this value that nobody knows, and is
+    /// neither stored nor logged; the hashes mean nothing to another value or
+    /// process. It is not checked: let what authenticates do that first, or a
+    /// client has as many subjects as it makes up tokens. Given twice, or empty,
+    /// it is a [`BadSubject`].
+    ///
+    /// ```
+    /// use headcount_tower::Subjects;
+    /// use http::{Request, header::AUTHORIZATION};
+    ///
+    /// let clients = Subjects::secret_header(AUTHORIZATION);
+    /// let of = |token| {
+    ///     let request = Request::get("/").header(AUTHORIZATION, token).body(()).unwrap();
+    ///     clients.of(&request.into_parts().0).unwrap()
+    /// };
+    /// assert_eq!(of("Bearer alice"), of("Bearer alice"));
+    /// assert_ne!(of("Bearer alice"), of("Bearer bob"));
+    /// ```
+    pub fn secret_header(name: HeaderName) -> Self {
+        let complaint = Complaint::of(name);
+        let (high, low) = (RandomState::new(), RandomState::new());
+        Self::by(move |parts| {
+            let secret = complaint.the_one(parts)?.map(HeaderValue::as_bytes);
+            Ok(secret.map(|secret| {
+                u128::from(high.hash_one(secret)) << 64 | u128::from(low.hash_one(secret))
+            }))
+        })
+    }
+}
+
+/// What the operator is told of a header that names nobody: the first time as a
+/// warning, then for who asks for it.
+pub(crate) struct Complaint {
+    name: HeaderName,
+    is_new: Once,
+}
+
+impl Complaint {
+    pub(crate) fn of(name: HeaderName) -> Self {
+        Self { name, is_new: Once::default() }
+    }
+
+    /// The one value of the header, not empty; `None` without the header.
+    fn the_one<'a>(&self, parts: &'a Parts) -> Result<Option<&'a HeaderValue>, BadSubject> {
+        let mut values = parts.headers.get_all(&self.name).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(_), Some(_)) => Err(self.refuse(BadSubject::Repeated, "it is given twice")),
+            (Some(value), None) if value.is_empty() => {
+                Err(self.refuse(BadSubject::Empty, "it is empty"))
+            }
+            (Some(value), None) => Ok(Some(value)),
+        }
+    }
+
+    /// Logs what is wrong with it, without what it says.
+    pub(crate) fn refuse(&self, refused: BadSubject, content: &'static str) -> BadSubject {
+        let header = &self.name;
+        if self.is_new.is_first() {
+            tracing::warn!(
+                %header,
+                "a request is answered 400, since its header names no client: {content}; the next \
+                 ones are logged as debug"
+            );
+        } else {
+            tracing::debug!(%header, "a request is answered 400: {content}");
+        }
+        refused
+    }
+}
+
+/// What kind of thing it is that is not a name.
+fn content_of(value: &HeaderValue) -> &'static str {
+    let has = |of: fn(&u8) -> bool| value.as_bytes().iter().any(of);
+    match () {
+        () if has(|byte| !byte.is_ascii()) => "it has bytes that are not ASCII",
+        () if has(|byte| byte.is_ascii_control()) => "it has control characters",
+        () if has(|byte| *byte == b',') => {
+            "it has blanks and commas, as a list has (`Subjects::forwarded` reads lists of addresses)"
+        }
+        () => "it has blanks, as a credential has (`Subjects::secret_header` takes those)",
+    }
+}

@@ -1,0 +1,249 @@
+//! Read after `lifetimes.rs`. The slot of a request, shared by all who work for it.
+//!
+//! *Invariant*: the slot is taken while anybody has a part in it: the request's
+//! future and then its response's body by a [`Share`], what the handler started by
+//! a [`Slot`]. One thing comes before that: a slot whose session has reached its
+//! maximum lifetime is given up while only a body has a part in it.
+//!
+//! ```text
+//!  31        3      2         1         0
+//! +----------+----------+----------+---------+  body: the response was made
+//! |  clones  | original |   over   |  body   |  over: at its maximum lifetime
+//! +----------+----------+----------+---------+  original: it is in the extensions
+//! ```
+//!
+//! *Giving up*: whoever makes the word `over` and `body` and nothing else. So of
+//! the driver, who says `over`, the future, who says `body`, and who drops the
+//! last clone, the last one does.
+//!
+//! *Layers*: where layers of this scope are around each other, one slot stands
+//! for those of all: what is counted in the inner one's word is in the outer ones'.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering::*};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use headcount::{Activity, Clock, CloseReason, Session};
+use http::Extensions;
+
+use crate::lifetimes::{Mortal, Place};
+
+const BODY: u32 = 1;
+const OVER: u32 = 2;
+const ORIGINAL: u32 = 4;
+const CLONE: u32 = 8;
+
+/// The slot of a request, in its extensions under a layer of the scope *request*.
+///
+/// It is free when the response's body has ended and the last clone is gone. So a
+/// handler clones it and moves the clone into work that may outlive the request,
+/// because the client hangs up or the connection becomes another protocol's:
+/// `spawn_blocking`, `tokio::spawn`, an upgrade.
+///
+/// ```
+/// use headcount_tower::Slot;
+///
+/// async fn handler(request: http::Request<()>) -> &'static str {
+///     let slot = request.extensions().get::<Slot>().cloned();
+///     let work = tokio::task::spawn_blocking(move || {
+///         let _slot = slot; // counted until the work is done, whoever waits for it
+///         "done"
+///     });
+///     work.await.unwrap_or("failed")
+/// }
+/// ```
+///
+/// A response that upgrades the connection, a 101 or a 2xx to `CONNECT`, while
+/// nobody has a clone is answered 500: what follows would be served uncounted.
+#[must_use = "a slot that is dropped is counted no longer"]
+pub struct Slot {
+    shared: Arc<Shared>,
+    kind: u32,
+}
+
+/// What the layer has of a slot: the future of its request, then its body.
+pub(crate) struct Share(Arc<Shared>);
+
+pub(crate) struct Shared<H: ?Sized = dyn Hold> {
+    word: AtomicU32,
+    /// That of the layer around this one, which goes after it.
+    outer: Option<Arc<Shared>>,
+    /// If the session has a maximum lifetime.
+    place: Option<Place<Shared>>,
+    /// Of who waits for more of the body, if it has.
+    waiting: Mutex<Option<Waker>>,
+    held: Mutex<H>,
+}
+
+/// What a slot consists of.
+pub(crate) trait Hold: Send {
+    fn is_over(&self) -> bool;
+    fn let_go(&mut self);
+}
+
+/// The session of a request, and what keeps it from being idle.
+pub(crate) struct InFlight<K: 'static, T, C: Clock>(Option<Inside<K, T, C>>);
+
+type Inside<K, T, C> = (Session<K, T, C>, Option<Activity<T, C>>);
+
+impl<K: 'static, T, C: Clock> InFlight<K, T, C> {
+    pub(crate) fn of(session: Session<K, T, C>) -> Self {
+        // Pending until something is in flight in it, which outlives it: at no
+        // instant can it be evicted. If anything else has ended it by now, it is
+        // as if it had ended a little later: the slot is its own all the same.
+        let activity = session.enter().ok();
+        _ = session.establish();
+        Self(Some((session, activity)))
+    }
+}
+
+impl<K, T, C> Hold for InFlight<K, T, C>
+where
+    K: Send + Sync + 'static,
+    T: Send + Sync,
+    C: Clock,
+{
+    fn is_over(&self) -> bool {
+        let reason = self.0.as_ref().and_then(|(session, _)| session.reason());
+        reason == Some(CloseReason::MaxLifetime)
+    }
+
+    fn let_go(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Slot {
+    /// The slot of a request that was let in, put into its extensions.
+    pub(crate) fn offer(
+        held: impl Hold + 'static,
+        place: Option<Place<Shared>>,
+        extensions: &mut Extensions,
+    ) -> Share {
+        let outer = extensions.remove::<Self>();
+        let shared: Arc<Shared> = Arc::new(Shared {
+            word: AtomicU32::new(ORIGINAL),
+            outer: outer.as_ref().map(|outer| Arc::clone(&outer.shared)),
+            place,
+            waiting: Mutex::new(None),
+            held: Mutex::new(held),
+        });
+        if let Some(outer) = outer {
+            // From here on the new one counts there as the original.
+            outer.each(|shared| _ = shared.word.fetch_or(ORIGINAL, AcqRel));
+            outer.leave_to_successor();
+        }
+        if let Some(place) = &shared.place {
+            place.enter(Arc::downgrade(&shared));
+            // Its driver may have come before it had its place.
+            if shared.is_over() {
+                shared.end();
+            }
+        }
+        extensions.insert(Self { shared: Arc::clone(&shared), kind: ORIGINAL });
+        Share(shared)
+    }
+
+    fn leave_to_successor(mut self) {
+        if self.kind == ORIGINAL {
+            self.kind = 0;
+        }
+    }
+
+    fn each(&self, mut f: impl FnMut(&Shared)) {
+        let mut next = Some(&self.shared);
+        while let Some(shared) = next {
+            f(shared);
+            next = shared.outer.as_ref();
+        }
+    }
+}
+
+impl Clone for Slot {
+    fn clone(&self) -> Self {
+        self.each(|shared| _ = shared.word.fetch_add(CLONE, AcqRel));
+        Self { shared: Arc::clone(&self.shared), kind: CLONE }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        match self.kind {
+            0 => {}
+            ORIGINAL => self.each(|shared| {
+                let before = shared.word.fetch_and(!ORIGINAL, AcqRel);
+                shared.settle(before & !ORIGINAL);
+            }),
+            kind => self.each(|shared| {
+                let before = shared.word.fetch_sub(kind, AcqRel);
+                shared.settle(before - kind);
+            }),
+        }
+    }
+}
+
+impl Share {
+    /// The response was made: what is left is its body.
+    pub(crate) fn is_answered(&self) {
+        let before = self.0.word.fetch_or(BODY, AcqRel);
+        self.0.settle(before | BODY);
+    }
+
+    /// Has somebody a clone, who is counted by it?
+    pub(crate) fn is_taken(&self) -> bool {
+        self.0.word.load(Acquire) >= CLONE
+    }
+
+    /// Is it past its maximum lifetime?
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.word.load(Acquire) & OVER != 0
+    }
+
+    /// Has this be woken when its lifetime is over; is it already?
+    pub(crate) fn wakes(&self, waker: &Waker) -> bool {
+        if self.0.place.is_none() {
+            return false;
+        }
+        let mut waiting = self.0.waiting();
+        if !waiting.as_ref().is_some_and(|waiting| waiting.will_wake(waker)) {
+            *waiting = Some(waker.clone());
+        }
+        drop(waiting);
+        self.is_over()
+    }
+}
+
+impl<H: Hold + ?Sized> Shared<H> {
+    /// Gives the slot up if nothing but a body has a part in it, too long.
+    fn settle(&self, word: u32) {
+        if word == BODY | OVER {
+            self.held.lock().unwrap_or_else(PoisonError::into_inner).let_go();
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Mortal for Shared {
+    fn is_over(&self) -> bool {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).is_over()
+    }
+
+    fn end(&self) {
+        let before = self.word.fetch_or(OVER, AcqRel);
+        self.settle(before | OVER);
+        let waiting = self.waiting().take();
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").finish_non_exhaustive()
+    }
+}
