@@ -59,7 +59,8 @@ const CLONE: u32 = 8;
 #[must_use = "a slot that is dropped is counted no longer"]
 pub struct Slot {
     shared: Arc<Shared>,
-    kind: u32,
+    /// What it counts for in the word: `ORIGINAL`, `CLONE`, or nothing any more.
+    part: u32,
 }
 
 /// What the layer has of a slot: the future of its request, then its body.
@@ -141,13 +142,13 @@ impl Slot {
                 shared.end();
             }
         }
-        extensions.insert(Self { shared: Arc::clone(&shared), kind: ORIGINAL });
+        extensions.insert(Self { shared: Arc::clone(&shared), part: ORIGINAL });
         Share(shared)
     }
 
     fn leave_to_successor(mut self) {
-        if self.kind == ORIGINAL {
-            self.kind = 0;
+        if self.part == ORIGINAL {
+            self.part = 0;
         }
     }
 
@@ -163,21 +164,21 @@ impl Slot {
 impl Clone for Slot {
     fn clone(&self) -> Self {
         self.each(|shared| _ = shared.word.fetch_add(CLONE, AcqRel));
-        Self { shared: Arc::clone(&self.shared), kind: CLONE }
+        Self { shared: Arc::clone(&self.shared), part: CLONE }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        match self.kind {
+        match self.part {
             0 => {}
             ORIGINAL => self.each(|shared| {
                 let before = shared.word.fetch_and(!ORIGINAL, AcqRel);
                 shared.settle(before & !ORIGINAL);
             }),
-            kind => self.each(|shared| {
-                let before = shared.word.fetch_sub(kind, AcqRel);
-                shared.settle(before - kind);
+            part => self.each(|shared| {
+                let before = shared.word.fetch_sub(part, AcqRel);
+                shared.settle(before - part);
             }),
         }
     }
