@@ -173,8 +173,10 @@ impl Drop for Slot {
         match self.part {
             0 => {}
             ORIGINAL => self.each(|shared| {
-                let before = shared.word.fetch_and(!ORIGINAL, AcqRel);
-                shared.settle(before & !ORIGINAL);
+                if shared.may_be_over() {
+                    let before = shared.word.fetch_and(!ORIGINAL, AcqRel);
+                    shared.settle(before & !ORIGINAL);
+                }
             }),
             part => self.each(|shared| {
                 let before = shared.word.fetch_sub(part, AcqRel);
@@ -187,8 +189,10 @@ impl Drop for Slot {
 impl Share {
     /// The response was made: what is left is its body.
     pub(crate) fn is_answered(&self) {
-        let before = self.0.word.fetch_or(BODY, AcqRel);
-        self.0.settle(before | BODY);
+        if self.0.may_be_over() {
+            let before = self.0.word.fetch_or(BODY, AcqRel);
+            self.0.settle(before | BODY);
+        }
     }
 
     /// Has somebody a clone, who is counted by it?
@@ -203,7 +207,7 @@ impl Share {
 
     /// Has this be woken when its lifetime is over; is it already?
     pub(crate) fn wakes(&self, waker: &Waker) -> bool {
-        if self.0.place.is_none() {
+        if !self.0.may_be_over() {
             return false;
         }
         let mut waiting = self.0.waiting();
@@ -216,6 +220,11 @@ impl Share {
 }
 
 impl<H: Hold + ?Sized> Shared<H> {
+    /// Without a maximum lifetime the word counts clones, and the rest is not kept.
+    fn may_be_over(&self) -> bool {
+        self.place.is_some()
+    }
+
     /// Gives the slot up if nothing but a body has a part in it, too long.
     fn settle(&self, word: u32) {
         if word == BODY | OVER {
