@@ -83,8 +83,8 @@ impl Alarm {
         drop(self.changed.wait_timeout_while(bed, most, |()| self.may_sleep(heard)));
     }
 
-    /// The same for a task, without `most` until it rings; may return early.
-    /// Always lets other tasks run.
+    /// The same for a task; may return early. Always lets other tasks run.
+    /// Without `most` it sleeps until it rings.
     #[cfg(feature = "tokio")]
     pub(super) async fn sleep_task(&self, heard: u64, most: Option<Duration>) {
         // From here on it is woken by `notify_waiters`, polled or not.

@@ -6,7 +6,6 @@
 //! browser` does that.
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
 use axum::response::Html;
 use axum::{Router, routing};
@@ -61,7 +60,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokio::select! {
         served = axum::serve(endpoint_at, endpoint) => served?,
         served = axum::serve(pages_at, pages) => served?,
-        () = tokio::time::sleep(Duration::from_secs(60)) => {}
     }
     Ok(())
 }

@@ -21,16 +21,16 @@ pub(crate) enum Idle {
 
 impl Anonymity {
     /// A request came, whose subject is known. Costs a load, but for the first.
-    pub(crate) fn saw(
+    pub(crate) fn saw<K>(
         &self,
-        is_anonymous: bool,
+        subject: Option<&K>,
         layer: &'static Location<'static>,
         idle: impl FnOnce() -> Option<Idle>,
     ) {
         if self.0.load(Relaxed) >= MANY {
             return;
         }
-        if !is_anonymous {
+        if subject.is_some() {
             self.0.store(SETTLED, Relaxed);
         } else if self.0.fetch_add(1, Relaxed) + 1 == MANY {
             match idle() {

@@ -192,9 +192,9 @@ impl Answers {
     }
 
     fn rule(&self, refusal: &Refusal) -> Option<StatusCode> {
-        let Refusal::Rejected(rejected) = refusal else { return None };
+        let cause = refusal.cause()?;
         let mut statuses = self.0.statuses.iter();
-        statuses.find(|(cause, _)| *cause == rejected.cause()).map(|(_, status)| *status)
+        statuses.find(|(of, _)| *of == cause).map(|(_, status)| *status)
     }
 }
 

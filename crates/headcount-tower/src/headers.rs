@@ -93,16 +93,10 @@ impl Complaint {
 
     /// Logs what is wrong with it, without what it says.
     pub(crate) fn refuse(&self, refused: BadSubject, content: &'static str) -> BadSubject {
-        let header = &self.name;
-        if self.is_new.is_first() {
-            tracing::warn!(
-                %header,
-                "a request is answered 400, since its header names no client: {content}; the next \
-                 ones are logged as debug"
-            );
-        } else {
-            tracing::debug!(%header, "a request is answered 400: {content}");
-        }
+        self.is_new.warn_or_debug(format_args!(
+            "a request is answered 400, since its header `{}` names no client: {content}",
+            self.name
+        ));
         refused
     }
 }

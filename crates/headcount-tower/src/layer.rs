@@ -86,9 +86,19 @@ impl<K: 'static, T: Default + 'static, C> GateLayer<K, T, C> {
     fn new(gate: Gate<K, T, C>, scope: Scope) -> Self {
         let tag: Tag<T> = Arc::new(|_| T::default());
         let (subjects, answers) = (Subjects::anonymous(), Answers::default());
-        let (lifetimes, anonymity) = (Lifetimes::new(), Arc::default());
-        let layer = Location::caller();
-        Self { rules: Rules { gate, scope, subjects, tag, answers, layer, lifetimes, anonymity } }
+        Self {
+            rules: Rules {
+                gate,
+                scope,
+                subjects,
+                tag,
+                answers,
+                layer: Location::caller(),
+                lifetimes: Lifetimes::new(),
+                anonymity: Arc::default(),
+                too_long: Arc::default(),
+            },
+        }
     }
 }
 

@@ -51,6 +51,14 @@ impl Refusal {
         }
     }
 
+    /// The gate's cause, if it was the gate.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Rejected(rejected) => Some(rejected.cause()),
+            _ => None,
+        }
+    }
+
     /// When to come back; `None` for a 400, which time does not mend.
     ///
     /// That is what the gate says, which [`Answers`](crate::Answers) cap and

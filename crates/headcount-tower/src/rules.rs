@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headcount::{Clock, Gate};
+use headcount::{Cause, Clock, Gate};
 use http::request::Parts;
 use http::{Method, Response};
 
@@ -16,6 +16,7 @@ use crate::anonymity::{Anonymity, Idle};
 use crate::answers::Answers;
 use crate::asker::{self, Asker};
 use crate::lifetimes::Lifetimes;
+use crate::once::Once;
 use crate::refusal::Refusal;
 use crate::slot::{InFlight, Share, Shared, Slot};
 use crate::subjects::Subjects;
@@ -31,6 +32,7 @@ pub(crate) struct Rules<K: 'static, T, C> {
     pub(crate) layer: &'static Location<'static>,
     pub(crate) lifetimes: Arc<Lifetimes<Shared>>,
     pub(crate) anonymity: Arc<Anonymity>,
+    pub(crate) too_long: Arc<Once>,
 }
 
 /// What a client is told that was refused.
@@ -82,16 +84,16 @@ where
             Ok(subject) => subject,
             Err(bad) => {
                 let asker = self.answers.asker(parts, None::<&K>);
-                return Err(self.answers.answer_to(&bad.into(), &asker).into());
+                return Err(self.answer(&bad.into(), &asker));
             }
         };
-        self.anonymity.saw(subject.is_none(), self.layer, || self.idle());
+        self.anonymity.saw(subject.as_ref(), self.layer, || self.idle());
         if let Scope::Requests(_) = self.scope {
             return match self.admit(subject.as_ref(), parts) {
                 Ok((share, asker)) => Ok(Passed { pass: Pass::Request(share), is_connect, asker }),
                 Err(refusal) => {
                     let asker = self.answers.asker(parts, subject.as_ref());
-                    Err(self.answers.answer_to(&refusal, &asker).into())
+                    Err(self.answer(&refusal, &asker))
                 }
             };
         }
@@ -100,7 +102,7 @@ where
         let offer = match self.scope {
             Scope::Sessions(_) => match question.decide() {
                 Ok(room) => Offer::reserved(room, self.layer, &mut parts.extensions),
-                Err(refusal) => return Err(self.answers.answer_to(&refusal, &asker).into()),
+                Err(refusal) => return Err(self.answer(&refusal, &asker)),
             },
             _ => Offer::undecided(question, self.layer, &mut parts.extensions),
         };
@@ -129,6 +131,21 @@ where
     }
 }
 
+impl<K: 'static, T, C> Rules<K, T, C> {
+    /// The answer to who was refused; the operator is told what a client cannot
+    /// mend.
+    pub(crate) fn answer(&self, refusal: &Refusal, asker: &Asker) -> Answer {
+        if refusal.cause() == Some(Cause::SubjectTooLong) {
+            self.too_long.warn_or_debug(format_args!(
+                "a request is answered 400, since the subject that {:?} finds in it is longer than \
+                 the gate's `max_subject_len`",
+                self.subjects
+            ));
+        }
+        self.answers.answer_to(refusal, asker).into()
+    }
+}
+
 impl<K, T, C> Clone for Rules<K, T, C> {
     fn clone(&self) -> Self {
         Self {
@@ -140,6 +157,7 @@ impl<K, T, C> Clone for Rules<K, T, C> {
             layer: self.layer,
             lifetimes: Arc::clone(&self.lifetimes),
             anonymity: Arc::clone(&self.anonymity),
+            too_long: Arc::clone(&self.too_long),
         }
     }
 }

@@ -106,7 +106,7 @@ where
             Verdict::Keeps(share) => {
                 response.map(|response| response.map(|body| GateBody::sharing(body, share)))
             }
-            Verdict::Replaced(answer) => Ok(answer.map(GateBody::full)),
+            Verdict::Replaced(answer) => Ok((*answer).map(GateBody::full)),
         })
     }
 }

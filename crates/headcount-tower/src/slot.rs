@@ -59,7 +59,8 @@ const CLONE: u32 = 8;
 #[must_use = "a slot that is dropped is counted no longer"]
 pub struct Slot {
     shared: Arc<Shared>,
-    kind: u32,
+    /// What it counts for in the word: `ORIGINAL`, `CLONE`, or nothing any more.
+    part: u32,
 }
 
 /// What the layer has of a slot: the future of its request, then its body.
@@ -141,13 +142,13 @@ impl Slot {
                 shared.end();
             }
         }
-        extensions.insert(Self { shared: Arc::clone(&shared), kind: ORIGINAL });
+        extensions.insert(Self { shared: Arc::clone(&shared), part: ORIGINAL });
         Share(shared)
     }
 
     fn leave_to_successor(mut self) {
-        if self.kind == ORIGINAL {
-            self.kind = 0;
+        if self.part == ORIGINAL {
+            self.part = 0;
         }
     }
 
@@ -163,21 +164,23 @@ impl Slot {
 impl Clone for Slot {
     fn clone(&self) -> Self {
         self.each(|shared| _ = shared.word.fetch_add(CLONE, AcqRel));
-        Self { shared: Arc::clone(&self.shared), kind: CLONE }
+        Self { shared: Arc::clone(&self.shared), part: CLONE }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        match self.kind {
+        match self.part {
             0 => {}
             ORIGINAL => self.each(|shared| {
-                let before = shared.word.fetch_and(!ORIGINAL, AcqRel);
-                shared.settle(before & !ORIGINAL);
+                if shared.may_be_over() {
+                    let before = shared.word.fetch_and(!ORIGINAL, AcqRel);
+                    shared.settle(before & !ORIGINAL);
+                }
             }),
-            kind => self.each(|shared| {
-                let before = shared.word.fetch_sub(kind, AcqRel);
-                shared.settle(before - kind);
+            part => self.each(|shared| {
+                let before = shared.word.fetch_sub(part, AcqRel);
+                shared.settle(before - part);
             }),
         }
     }
@@ -186,8 +189,10 @@ impl Drop for Slot {
 impl Share {
     /// The response was made: what is left is its body.
     pub(crate) fn is_answered(&self) {
-        let before = self.0.word.fetch_or(BODY, AcqRel);
-        self.0.settle(before | BODY);
+        if self.0.may_be_over() {
+            let before = self.0.word.fetch_or(BODY, AcqRel);
+            self.0.settle(before | BODY);
+        }
     }
 
     /// Has somebody a clone, who is counted by it?
@@ -202,7 +207,7 @@ impl Share {
 
     /// Has this be woken when its lifetime is over; is it already?
     pub(crate) fn wakes(&self, waker: &Waker) -> bool {
-        if self.0.place.is_none() {
+        if !self.0.may_be_over() {
             return false;
         }
         let mut waiting = self.0.waiting();
@@ -215,6 +220,11 @@ impl Share {
 }
 
 impl<H: Hold + ?Sized> Shared<H> {
+    /// Without a maximum lifetime the word counts clones, and the rest is not kept.
+    fn may_be_over(&self) -> bool {
+        self.place.is_some()
+    }
+
     /// Gives the slot up if nothing but a body has a part in it, too long.
     fn settle(&self, word: u32) {
         if word == BODY | OVER {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
+use crate::once::Once;
+
 type Of<K> = dyn Fn(&Parts) -> Result<Option<K>, BadSubject> + Send + Sync;
 
 /// Whom each request counts as: a subject, whose own limit applies, or nobody
@@ -71,7 +73,17 @@ impl<K: 'static> Subjects<K> {
     /// The same, but who would be anonymous is a [`BadSubject::Missing`].
     #[must_use]
     pub fn required(self) -> Self {
-        Self::by(move |parts| self.of(parts)?.ok_or(BadSubject::Missing).map(Some))
+        let is_new = Once::default();
+        Self::by(move |parts| {
+            let subject = self.of(parts)?;
+            if subject.is_none() {
+                is_new.warn_or_debug(format_args!(
+                    "a request is answered 400, since it names no client, and must: what {self:?} \
+                     looks for is not there"
+                ));
+            }
+            subject.ok_or(BadSubject::Missing).map(Some)
+        })
     }
 
     /// Whom this request counts as; `None` is anonymous.

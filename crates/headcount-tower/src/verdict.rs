@@ -9,7 +9,7 @@ use http::{Response, StatusCode};
 
 use crate::admission::Outcome;
 use crate::refusal::Refusal;
-use crate::rules::{Pass, Passed, Rules};
+use crate::rules::{Answer, Pass, Passed, Rules};
 use crate::slot::Share;
 
 /// What becomes of a response.
@@ -18,7 +18,7 @@ pub(crate) enum Verdict {
     /// Its body keeps the slot until it ends.
     Keeps(Share),
     /// This instead.
-    Replaced(Response<Bytes>),
+    Replaced(Answer),
 }
 
 impl<K: 'static, T, C> Rules<K, T, C> {
@@ -34,7 +34,7 @@ impl<K: 'static, T, C> Rules<K, T, C> {
             Pass::Untouched => Verdict::Passes,
             Pass::Request(_) if status.is_none() => Verdict::Passes,
             Pass::Request(share) if share.is_over() => {
-                Verdict::Replaced(self.answers.answer_to(&Refusal::Ended, &asker))
+                Verdict::Replaced(self.answer(&Refusal::Ended, &asker))
             }
             Pass::Request(share) if upgrades && !share.is_taken() => {
                 slot_was_lost(self.layer);
@@ -45,9 +45,7 @@ impl<K: 'static, T, C> Rules<K, T, C> {
                 Verdict::Keeps(share)
             }
             Pass::Session(offer) => match offer.end() {
-                Outcome::Refused(refusal) => {
-                    Verdict::Replaced(self.answers.answer_to(&refusal, &asker))
-                }
+                Outcome::Refused(refusal) => Verdict::Replaced(self.answer(&refusal, &asker)),
                 Outcome::TakenApart(other) => {
                     room_was_taken_apart(self.layer, other);
                     Verdict::Replaced(broken())
@@ -92,11 +90,11 @@ fn room_was_taken_apart(layer: &Location<'static>, other: &Location<'static>) {
 }
 
 /// The fault is the server's, and the client need not know which.
-fn broken() -> Response<Bytes> {
+fn broken() -> Answer {
     let mut response = Response::new(Bytes::from_static(b"Internal Server Error"));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    response.into()
 }

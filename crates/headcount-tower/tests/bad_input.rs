@@ -12,6 +12,7 @@ use headcount_tower::{GateLayer, Subjects};
 use http::{HeaderName, Method, StatusCode};
 use hyper::body::Incoming;
 use support::http::Server;
+use support::log::Log;
 use support::{Admission, Clock, Request, Response, TestGate};
 use support::{assert_empty, bounded, empty, gate, poll_once};
 use tower::{Layer, ServiceExt, service_fn};
@@ -108,6 +109,7 @@ async fn bad_input_unknown_methods() {
 /// Longer than a server would let through.
 #[test]
 fn bad_input_a_subject_of_a_mebibyte() {
+    let log = Log::start();
     let gate = gate(9);
     for layer in layers(&gate) {
         let service = layer.layer(service_fn(|request: Request| async move {
@@ -122,4 +124,6 @@ fn bad_input_a_subject_of_a_mebibyte() {
     }
     assert_eq!(gate.stats().rejected(Cause::SubjectTooLong), 3);
     assert_empty(&gate);
+    assert_eq!(log.count("WARN", &["answered 400", "`max_subject_len`"]), 3, "once for each layer");
+    assert!(!log.text().contains("aaaa"));
 }

@@ -116,8 +116,8 @@ fn what_is_wrong_is_logged_by_header() {
     for lines in [&[(LIST, "6.6.6.6")][..], &[(ELEMENTS, "for=x, for=6.6.6.6")], &[]] {
         assert!(clients.of(&parts(lines)).is_err());
     }
-    assert_eq!(log.count("WARN", &["header=x-forwarded-for", "fewer proxies"]), 1);
-    assert_eq!(log.count("WARN", &["header=forwarded", "no IP address"]), 1);
-    assert_eq!(log.count("DEBUG", &["header=x-forwarded-for", "missing"]), 1);
+    assert_eq!(log.count("WARN", &["`x-forwarded-for`", "fewer proxies"]), 1);
+    assert_eq!(log.count("WARN", &["header `forwarded`", "no IP address"]), 1);
+    assert_eq!(log.count("DEBUG", &["`x-forwarded-for`", "missing"]), 1);
     assert!(!log.text().contains("6.6.6.6"), "{}", log.text());
 }

@@ -42,10 +42,14 @@ fn a_header_names_one_client_in_visible_ascii() {
 
 #[test]
 fn who_must_have_a_subject_is_not_anonymous() {
+    let log = Log::start();
     let required = Subjects::header(X_CLIENT).required();
     assert_eq!(required.of(&parts(&[])), Err(BadSubject::Missing));
     assert_eq!(required.of(&parts(&[b""])), Err(BadSubject::Empty));
     assert_eq!(required.of(&parts(&[b"alice"])), Ok(Some("alice".to_owned())));
+    assert_eq!(required.of(&parts(&[])), Err(BadSubject::Missing));
+    let told = ["answered 400", "names no client, and must", "Subjects<"];
+    assert_eq!((log.count("WARN", &told), log.count("DEBUG", &told)), (1, 1), "{}", log.text());
 }
 
 #[test]

@@ -1,33 +1,40 @@
 //! What is logged on this thread while a test runs.
+//!
+//! The subscriber is the process's: what is enabled is remembered for all threads,
+//! so one of a single thread's would miss what another thread has logged before.
 
+use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
-use tracing_subscriber::fmt::MakeWriter;
-
-/// The log of this thread, until it is dropped.
-pub struct Log {
-    written: Written,
-    _until: tracing::subscriber::DefaultGuard,
+thread_local! {
+    /// What was logged here, while somebody looks.
+    static WRITTEN: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
+/// The log of this thread from `DEBUG` on, until it is dropped.
+pub struct Log {
+    _of_this_thread: std::marker::PhantomData<*const ()>,
+}
 
 impl Log {
-    /// From `DEBUG` on.
     pub fn start() -> Self {
-        let written = Written::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::DEBUG)
-            .with_writer(written.clone())
-            .with_ansi(false)
-            .finish();
-        Self { written, _until: tracing::subscriber::set_default(subscriber) }
+        static SUBSCRIBED: Once = Once::new();
+        SUBSCRIBED.call_once(|| {
+            let subscriber = tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::DEBUG)
+                .with_writer(|| ToThisThread)
+                .with_ansi(false)
+                .finish();
+            tracing::subscriber::set_global_default(subscriber).expect("nobody else has one");
+            tracing::callsite::rebuild_interest_cache();
+        });
+        WRITTEN.set(Some(Vec::new()));
+        Self { _of_this_thread: std::marker::PhantomData }
     }
 
     pub fn text(&self) -> String {
-        String::from_utf8(self.written.0.lock().unwrap().clone()).unwrap()
+        WRITTEN.with_borrow(|written| String::from_utf8(written.clone().unwrap()).unwrap())
     }
 
     /// The lines of this level that have all of these parts.
@@ -38,20 +45,21 @@ impl Log {
     }
 }
 
-impl io::Write for Written {
+impl Drop for Log {
+    fn drop(&mut self) {
+        WRITTEN.set(None);
+    }
+}
+
+struct ToThisThread;
+
+impl io::Write for ToThisThread {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        WRITTEN.with_borrow_mut(|written| written.iter_mut().for_each(|all| all.extend(bytes)));
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Written {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
     }
 }
