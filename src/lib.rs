@@ -1,5 +1,6 @@
 #![cfg(not(all(doctest, feature = "loom")))]
-#![cfg_attr(docsrs, feature(doc_cfg))]
+// docs.rs names the feature that something needs; `loom` is outside of the API.
+#![cfg_attr(docsrs, feature(doc_cfg), doc(auto_cfg(hide(feature = "loom"))))]
 //! Lock-free data structures that enforce **exact** limits under contention,
 //! for servers that keep state per client.
 //!

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | loom models (`cargo test --features loom`) | every interleaving of two or three threads on the shipped source, weak orderings included, up to two preemptions (one where two whole admissions race) | more threads, more preemptions, the codegen |
 //! | the depth-first twin (`cargo test -p twin`) | every schedule of the smallest models, without a bound | weak orderings |
-//! | mutants (`loom-tests/mutants/run`) | that a weakened line makes a named model fail | lines that no mutant weakens |
+//! | mutants (`loom-tests/mutants/run`) | that a weakened line makes a named model or test fail | lines that no mutant weakens |
 //! | recorded histories | that the answers are those of a sequential object | orderings, since recording adds fences |
 //! | property tests, fuzzing | the whole API against a sequential model | races |
 //! | sanitizers (`.ci/deep sanitize`) | that no test reads or writes memory that is not its own, or leaks any | races, what no test does |

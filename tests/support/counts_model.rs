@@ -255,7 +255,11 @@ fn run_within<'scope, 'env: 'scope, K, Q, S>(
                         Some(thread) => thread.drop(permit),
                         None => drop(permit),
                     }
-                    elsewhere.take_if(|it| it.drops == scale.drops_per_thread).map(Elsewhere::end);
+                    let has_dropped_all =
+                        |it: &mut Elsewhere<'_, _>| it.drops == scale.drops_per_thread;
+                    if let Some(thread) = elsewhere.take_if(has_dropped_all) {
+                        thread.end();
+                    }
                     model.release(subject);
                     touched = Some(subject);
                 }
