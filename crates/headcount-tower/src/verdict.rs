@@ -17,8 +17,8 @@ pub(crate) enum Verdict {
     Passes,
     /// Its body keeps the slot until it ends.
     Keeps(Share),
-    /// This instead.
-    Replaced(Answer),
+    /// This instead; what the slot stands for goes before it.
+    Replaced(Answer, Option<Share>),
 }
 
 impl<K: 'static, T, C> Rules<K, T, C> {
@@ -34,25 +34,25 @@ impl<K: 'static, T, C> Rules<K, T, C> {
             Pass::Untouched => Verdict::Passes,
             Pass::Request(_) if status.is_none() => Verdict::Passes,
             Pass::Request(share) if share.is_over() => {
-                Verdict::Replaced(self.answer(&Refusal::Ended, &asker))
+                Verdict::Replaced(self.answer(&Refusal::Ended, &asker), Some(share))
             }
             Pass::Request(share) if upgrades && !share.is_taken() => {
                 slot_was_lost(self.layer);
-                Verdict::Replaced(broken())
+                Verdict::Replaced(broken(), Some(share))
             }
             Pass::Request(share) => {
                 share.is_answered();
                 Verdict::Keeps(share)
             }
             Pass::Session(offer) => match offer.end() {
-                Outcome::Refused(refusal) => Verdict::Replaced(self.answer(&refusal, &asker)),
+                Outcome::Refused(refusal) => Verdict::Replaced(self.answer(&refusal, &asker), None),
                 Outcome::TakenApart(other) => {
                     room_was_taken_apart(self.layer, other);
-                    Verdict::Replaced(broken())
+                    Verdict::Replaced(broken(), None)
                 }
                 Outcome::Left if upgrades => {
                     room_was_left(self.layer);
-                    Verdict::Replaced(broken())
+                    Verdict::Replaced(broken(), None)
                 }
                 Outcome::Taken | Outcome::Left => Verdict::Passes,
             },

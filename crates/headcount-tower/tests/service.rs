@@ -5,8 +5,8 @@ mod support;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::pin::pin;
-use std::sync::{Arc, Barrier};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
