@@ -90,11 +90,15 @@ impl<S: ?Sized> Place<S> {
     pub(crate) fn enter(&self, slot: Weak<S>) {
         self.lifetimes.slots().insert(self.key, slot);
     }
+
+    pub(crate) fn leave(&self) {
+        self.lifetimes.slots().remove(&self.key);
+    }
 }
 
 impl<S: ?Sized> Drop for Place<S> {
     fn drop(&mut self) {
-        self.lifetimes.slots().remove(&self.key);
+        self.leave();
     }
 }
 

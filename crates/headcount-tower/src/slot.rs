@@ -137,8 +137,10 @@ impl Slot {
         }
         if let Some(place) = &shared.place {
             place.enter(Arc::downgrade(&shared));
-            // Its driver may have come before it had its place.
+            // Its driver may have come before it had its place; the next time that
+            // it comes is for another.
             if shared.is_over() {
+                place.leave();
                 shared.end();
             }
         }
@@ -257,3 +259,6 @@ impl fmt::Debug for Slot {
         f.debug_struct("Slot").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
