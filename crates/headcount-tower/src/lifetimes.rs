@@ -6,8 +6,8 @@
 //! the first of these slots whose session has: of as many as it is told of, all
 //! are found, in about the order of their beginning.
 //!
-//! *Locks*: the list's is taken before a slot's. Nothing is dropped under it, for
-//! a slot that goes takes itself off the list.
+//! *Locks*: the list's is taken before a slot's. Nothing is dropped under either,
+//! for a slot that goes takes itself off the list.
 
 use std::collections::BTreeMap;
 use std::panic::Location;

@@ -14,11 +14,14 @@
 //!
 //! *Giving up*: whoever makes the word `over` and `body` and nothing else. So of
 //! the driver, who says `over`, the future, who says `body`, and who drops the
-//! last clone, the last one does.
+//! last clone, the last one does. It takes what the slot consists of out under the
+//! lock, and drops it when all else is done: the drop of a user's tag runs then,
+//! and may panic.
 //!
 //! *Layers*: where layers of this scope are around each other, one slot stands
 //! for those of all: what is counted in the inner one's word is in the outer ones'.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -80,13 +83,16 @@ pub(crate) struct Shared<H: ?Sized = dyn Hold> {
 /// What a slot consists of.
 pub(crate) trait Hold: Send {
     fn is_over(&self) -> bool;
-    fn let_go(&mut self);
+    /// All that it consists of, whose drop frees the slot.
+    fn take(&mut self) -> Option<Inside>;
 }
 
-/// The session of a request, and what keeps it from being idle.
-pub(crate) struct InFlight<K: 'static, T, C: Clock>(Option<Inside<K, T, C>>);
+type Inside = Box<dyn Any + Send>;
 
-type Inside<K, T, C> = (Session<K, T, C>, Option<Activity<T, C>>);
+/// The session of a request, and what keeps it from being idle.
+pub(crate) struct InFlight<K: 'static, T, C: Clock>(
+    Option<(Session<K, T, C>, Option<Activity<T, C>>)>,
+);
 
 impl<K: 'static, T, C: Clock> InFlight<K, T, C> {
     pub(crate) fn of(session: Session<K, T, C>) -> Self {
@@ -102,16 +108,16 @@ impl<K: 'static, T, C: Clock> InFlight<K, T, C> {
 impl<K, T, C> Hold for InFlight<K, T, C>
 where
     K: Send + Sync + 'static,
-    T: Send + Sync,
-    C: Clock,
+    T: Send + Sync + 'static,
+    C: Clock + 'static,
 {
     fn is_over(&self) -> bool {
         let reason = self.0.as_ref().and_then(|(session, _)| session.reason());
         reason == Some(CloseReason::MaxLifetime)
     }
 
-    fn let_go(&mut self) {
-        self.0 = None;
+    fn take(&mut self) -> Option<Inside> {
+        self.0.take().map(|held| Box::new(held) as Inside)
     }
 }
 
@@ -172,17 +178,20 @@ impl Clone for Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        // Dropped when all words are up to date: if one's drop panics, the others
+        // go all the same.
+        let mut given_up = Vec::new();
         match self.part {
             0 => {}
             ORIGINAL => self.each(|shared| {
                 if shared.may_be_over() {
                     let before = shared.word.fetch_and(!ORIGINAL, AcqRel);
-                    shared.settle(before & !ORIGINAL);
+                    given_up.extend(shared.settle(before & !ORIGINAL));
                 }
             }),
             part => self.each(|shared| {
                 let before = shared.word.fetch_sub(part, AcqRel);
-                shared.settle(before - part);
+                given_up.extend(shared.settle(before - part));
             }),
         }
     }
@@ -193,7 +202,7 @@ impl Share {
     pub(crate) fn is_answered(&self) {
         if self.0.may_be_over() {
             let before = self.0.word.fetch_or(BODY, AcqRel);
-            self.0.settle(before | BODY);
+            drop(self.0.settle(before | BODY));
         }
     }
 
@@ -227,11 +236,14 @@ impl<H: Hold + ?Sized> Shared<H> {
         self.place.is_some()
     }
 
-    /// Gives the slot up if nothing but a body has a part in it, too long.
-    fn settle(&self, word: u32) {
-        if word == BODY | OVER {
-            self.held.lock().unwrap_or_else(PoisonError::into_inner).let_go();
+    /// What is to be dropped, which gives the slot up, if nothing but a body has a
+    /// part in it, too long.
+    #[must_use]
+    fn settle(&self, word: u32) -> Option<Inside> {
+        if word != BODY | OVER {
+            return None;
         }
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn waiting(&self) -> MutexGuard<'_, Option<Waker>> {
@@ -246,7 +258,7 @@ impl Mortal for Shared {
 
     fn end(&self) {
         let before = self.word.fetch_or(OVER, AcqRel);
-        self.settle(before | OVER);
+        let _given_up = self.settle(before | OVER);
         let waiting = self.waiting().take();
         if let Some(waker) = waiting {
             waker.wake();
