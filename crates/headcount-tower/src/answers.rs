@@ -110,7 +110,7 @@ impl Answers {
 
     /// [`with`](Self::with) for who must see the request: its method, URI,
     /// version and headers, not its extensions. Costs a copy of those for each
-    /// request that may open a session.
+    /// request that may open a session, or that has a maximum lifetime.
     pub fn with_head(
         answer: impl Fn(&Refusal, &Parts) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use headcount::{CloseReason, Ended};
-use headcount_tower::{BodyError, GateLayer, Slot};
+use headcount_tower::{Answers, BodyError, GateLayer, Slot};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -187,11 +187,16 @@ fn work_is_not_given_up() {
 #[test]
 fn a_handler_is_not_cut_off_and_its_late_answer_is_a_refusal() {
     let (gate, clock, layer) = gate(1);
+    let layer = layer.answers(Answers::with_head(|refusal, head| {
+        let text = format!("{refusal}: {} {}", head.method, head.uri);
+        Response::builder().status(refusal.status()).body(text.into()).unwrap()
+    }));
     let service = serving(&layer, async |_: Request| {
         support::await_times(1).await;
         Ok(Response::new(channel().1))
     });
-    let mut future = Box::pin(service.oneshot(Request::new(empty())));
+    let request = Request::post("/late").body(empty()).unwrap();
+    let mut future = Box::pin(service.oneshot(request));
     assert!(poll_once(future.as_mut()).is_pending());
     clock.advance(LIFETIME);
     assert_eq!(drive(&gate, &clock, layer.on_end()), 1);
@@ -201,6 +206,9 @@ fn a_handler_is_not_cut_off_and_its_late_answer_is_a_refusal() {
         (late.status().as_u16(), &late.headers()["retry-after"]),
         (503, &"1".parse().unwrap())
     );
+    let Poll::Ready(Ok(text)) = poll_once(pin!(late.into_body().collect())) else { panic!() };
+    let text = text.to_bytes();
+    assert!(text.ends_with(b": POST /late"), "{text:?}");
     assert_empty(&gate);
 }
 
