@@ -136,6 +136,11 @@ impl<K: 'static, T: 'static, C: 'static> GateLayer<K, T, C> {
     /// layers, it calls the function of each. While no driver has it, a layer
     /// whose gate has a maximum lifetime warns once.
     ///
+    /// Once [`Gate::close_all`] was called no lifetime ends any more, so a body
+    /// that is not read keeps its slot until the server drops it: a drain wants a
+    /// deadline of its own. Where it was called with
+    /// [`CloseReason::MaxLifetime`], every body ends at once.
+    ///
     /// ```
     /// use std::time::Duration;
     /// use headcount::Gate;

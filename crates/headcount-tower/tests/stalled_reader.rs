@@ -241,6 +241,26 @@ fn each_is_given_up_for_itself() {
     drop((old, short));
 }
 
+/// As the documentation says: by the reason, no body ends by its lifetime any more,
+/// or each does at once.
+#[test]
+fn a_gate_that_was_closed_ends_no_lifetime_or_all() {
+    for (reason, is_left) in [(CloseReason::Shutdown, 1), (CloseReason::MaxLifetime, 0)] {
+        let (gate, clock, layer) = gate(1);
+        let service = serving(&layer, async |_: Request| Ok(Response::new(channel().1)));
+        let served = poll_once(pin!(service.oneshot(Request::new(empty()))));
+        let mut on_end = layer.on_end();
+        gate.close_all(reason);
+        gate.advance(headcount::Clock::now(&clock), &mut on_end);
+        assert_eq!(gate.in_use(), is_left, "{reason:?}");
+        clock.advance(2 * LIFETIME);
+        gate.advance(headcount::Clock::now(&clock), &mut on_end);
+        assert_eq!(gate.in_use(), is_left, "{reason:?}");
+        drop(served);
+        assert_empty(&gate);
+    }
+}
+
 #[test]
 fn a_lifetime_that_nobody_drives_is_told_of_once() {
     let serve = |layer: &GateLayer<String, u32, Clock>| {
