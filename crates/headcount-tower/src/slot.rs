@@ -20,6 +20,8 @@
 //!
 //! *Layers*: where layers of this scope are around each other, one slot stands
 //! for those of all: what is counted in the inner one's word is in the outer ones'.
+//! The inner one's original counts there as what it came in the place of: the outer
+//! original, or a clone, where something between the layers copies the extensions.
 
 use std::any::Any;
 use std::fmt;
@@ -72,12 +74,18 @@ pub(crate) struct Share(Arc<Shared>);
 pub(crate) struct Shared<H: ?Sized = dyn Hold> {
     word: AtomicU32,
     /// That of the layer around this one, which goes after it.
-    outer: Option<Arc<Shared>>,
+    outer: Option<Outer>,
     /// If the session has a maximum lifetime.
     place: Option<Place<Shared>>,
     /// Of who waits for more of the body, if it has.
     waiting: Mutex<Option<Waker>>,
     held: Mutex<H>,
+}
+
+struct Outer {
+    shared: Arc<Shared>,
+    /// What the inner slot's original counts for in its word.
+    part: u32,
 }
 
 /// What a slot consists of.
@@ -128,19 +136,14 @@ impl Slot {
         place: Option<Place<Shared>>,
         extensions: &mut Extensions,
     ) -> Share {
-        let outer = extensions.remove::<Self>();
+        let outer = extensions.remove::<Self>().map(Self::into_outer);
         let shared: Arc<Shared> = Arc::new(Shared {
             word: AtomicU32::new(ORIGINAL),
-            outer: outer.as_ref().map(|outer| Arc::clone(&outer.shared)),
+            outer,
             place,
             waiting: Mutex::new(None),
             held: Mutex::new(held),
         });
-        if let Some(outer) = outer {
-            // From here on the new one counts there as the original.
-            outer.each(|shared| _ = shared.word.fetch_or(ORIGINAL, AcqRel));
-            outer.leave_to_successor();
-        }
         if let Some(place) = &shared.place {
             place.enter(Arc::downgrade(&shared));
             // Its driver may have come before it had its place; the next time that
@@ -154,46 +157,50 @@ impl Slot {
         Share(shared)
     }
 
-    fn leave_to_successor(mut self) {
-        if self.part == ORIGINAL {
-            self.part = 0;
-        }
+    /// From here on an inner slot counts in its place.
+    fn into_outer(mut self) -> Outer {
+        Outer { shared: Arc::clone(&self.shared), part: std::mem::take(&mut self.part) }
     }
 
-    fn each(&self, mut f: impl FnMut(&Shared)) {
-        let mut next = Some(&self.shared);
-        while let Some(shared) = next {
-            f(shared);
-            next = shared.outer.as_ref();
+    /// Of each word in which it counts, and for what.
+    fn each(&self, mut f: impl FnMut(&Shared, u32)) {
+        let mut next = Some((&self.shared, self.part));
+        while let Some((shared, part)) = next {
+            f(shared, part);
+            next = shared
+                .outer
+                .as_ref()
+                .map(|outer| (&outer.shared, if part == ORIGINAL { outer.part } else { part }));
         }
     }
 }
 
 impl Clone for Slot {
     fn clone(&self) -> Self {
-        self.each(|shared| _ = shared.word.fetch_add(CLONE, AcqRel));
+        self.each(|shared, _| _ = shared.word.fetch_add(CLONE, AcqRel));
         Self { shared: Arc::clone(&self.shared), part: CLONE }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        if self.part == 0 {
+            return;
+        }
         // Dropped when all words are up to date: if one's drop panics, the others
         // go all the same.
         let mut given_up = Vec::new();
-        match self.part {
-            0 => {}
-            ORIGINAL => self.each(|shared| {
-                if shared.may_be_over() {
-                    let before = shared.word.fetch_and(!ORIGINAL, AcqRel);
-                    given_up.extend(shared.settle(before & !ORIGINAL));
-                }
-            }),
-            part => self.each(|shared| {
+        self.each(|shared, part| match part {
+            ORIGINAL if shared.may_be_over() => {
+                let before = shared.word.fetch_and(!ORIGINAL, AcqRel);
+                given_up.extend(shared.settle(before & !ORIGINAL));
+            }
+            ORIGINAL => {}
+            part => {
                 let before = shared.word.fetch_sub(part, AcqRel);
                 given_up.extend(shared.settle(before - part));
-            }),
-        }
+            }
+        });
     }
 }
 

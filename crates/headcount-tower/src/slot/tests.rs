@@ -137,3 +137,29 @@ fn a_tag_is_dropped_under_no_lock() {
     seen.ends(&lifetimes);
     assert_eq!(seen_locked.get(), Some(&false));
 }
+
+/// A middleware copies a request into two, each of which an inner layer counts.
+#[test]
+fn copies_of_a_request_keep_the_outer_slot_each_for_itself() {
+    let lifetimes = Lifetimes::new();
+    let mut extensions = Extensions::new();
+    let (outer, seen) = held();
+    let share = offer(outer, &lifetimes, &mut extensions);
+    let [first, second] = [(); 2].map(|()| {
+        let mut copy = extensions.clone();
+        // Under one layer of the scope, and under two.
+        let inner = [(); 2].map(|()| offer(held().0, &lifetimes, &mut copy));
+        (copy, inner)
+    });
+    drop(extensions);
+    share.is_answered();
+    seen.ends(&lifetimes);
+    assert!(seen.is_held() && share.is_taken());
+    drop(first);
+    assert!(seen.is_held(), "the second goes on");
+    let work = second.0.get::<Slot>().cloned();
+    drop(second);
+    assert!(seen.is_held(), "so does its work");
+    drop(work);
+    assert!(!seen.is_held() && !share.is_taken());
+}
