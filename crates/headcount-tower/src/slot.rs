@@ -98,9 +98,9 @@ pub(crate) trait Hold: Send {
 type Inside = Box<dyn Any + Send>;
 
 /// The session of a request, and what keeps it from being idle.
-pub(crate) struct InFlight<K: 'static, T, C: Clock>(
-    Option<(Session<K, T, C>, Option<Activity<T, C>>)>,
-);
+pub(crate) struct InFlight<K: 'static, T, C: Clock>(Option<Running<K, T, C>>);
+
+type Running<K, T, C> = (Session<K, T, C>, Option<Activity<T, C>>);
 
 impl<K: 'static, T, C: Clock> InFlight<K, T, C> {
     pub(crate) fn of(session: Session<K, T, C>) -> Self {
@@ -125,7 +125,7 @@ where
     }
 
     fn take(&mut self) -> Option<Inside> {
-        self.0.take().map(|held| Box::new(held) as Inside)
+        self.0.take().map(|running| Box::new(running) as Inside)
     }
 }
 
