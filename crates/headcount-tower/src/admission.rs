@@ -84,15 +84,7 @@ where
     ///
     /// As [`Gate::reserve`]; then nothing is taken, and the room is spent.
     pub fn open(&self) -> Result<Room<K, T, C>, OpenError> {
-        let state = self.replace(State::Taken);
-        if let State::Refused(refusal) = state {
-            self.refuse(refusal);
-            return Err(OpenError::Refused(refusal));
-        }
-        if let State::Taken | State::TakenApart | State::Over = state {
-            drop(self.replace(state));
-            return Err(OpenError::Spent);
-        }
+        let state = self.begin()?;
         let outer = match self.around.as_ref().map(|around| around.0.open_outer()) {
             None => Vec::new(),
             Some(Ok(outer)) => outer,
@@ -126,6 +118,19 @@ impl<K, T, C> Admission<K, T, C> {
     /// Room that was not taken is given back. Too late once the response is made.
     pub fn refuse(&self, refusal: impl Into<Refusal>) {
         drop(self.replace(State::Refused(refusal.into())));
+    }
+
+    /// What there is to take, which is `Taken` from here on. Of anything else
+    /// nothing is written, so that nobody else finds it changed.
+    fn begin(&self) -> Result<State<K, T, C>, OpenError> {
+        let mut now = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match *now {
+            State::Undecided(_) | State::Reserved(_) => {
+                Ok(std::mem::replace(&mut *now, State::Taken))
+            }
+            State::Refused(refusal) => Err(OpenError::Refused(refusal)),
+            State::Taken | State::TakenApart | State::Over => Err(OpenError::Spent),
+        }
     }
 
     fn replace(&self, state: State<K, T, C>) -> State<K, T, C> {

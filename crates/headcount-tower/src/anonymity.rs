@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// So many requests without a name in a row are no accident.
 const MANY: u32 = 100;
-/// There is nothing to tell any more.
-const SETTLED: u32 = u32::MAX;
+/// There is nothing to tell any more. Who has looked before that still counts on
+/// from here.
+const SETTLED: u32 = u32::MAX / 2;
 
 /// The anonymous requests of a layer, until the first that is not.
 #[derive(Debug, Default)]
@@ -32,7 +33,7 @@ impl Anonymity {
         }
         if subject.is_some() {
             self.0.store(SETTLED, Relaxed);
-        } else if self.0.fetch_add(1, Relaxed) + 1 == MANY {
+        } else if self.has_many() {
             match idle() {
                 None => {}
                 Some(Idle::Subjects) => tracing::warn!(
@@ -47,6 +48,26 @@ impl Anonymity {
                      requests were anonymous; tell the layer who they are, by `GateLayer::subjects`"
                 ),
             }
+        }
+    }
+    /// Counts an anonymous request: is it the last of so many?
+    fn has_many(&self) -> bool {
+        self.0.fetch_add(1, Relaxed) + 1 == MANY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One without a name that looked just before one with a name came.
+    #[test]
+    fn what_is_settled_stays_so() {
+        let anonymity = Anonymity::default();
+        anonymity.saw(Some(&1), Location::caller(), || None);
+        assert!(!anonymity.has_many());
+        for _ in 0..MANY {
+            anonymity.saw(None::<&u32>, Location::caller(), || panic!("it is told again"));
         }
     }
 }

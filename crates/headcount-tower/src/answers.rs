@@ -57,6 +57,9 @@ enum Form {
     WithHead(Arc<AnswerTo>),
 }
 
+/// The content type of answers to who asked with another.
+const GRPC: &str = "application/grpc";
+
 impl Answers {
     fn of(form: Form) -> Self {
         let (retry_after, shares) = (RetryAfter::default(), RandomState::new());
@@ -107,7 +110,7 @@ impl Answers {
 
     /// [`with`](Self::with) for who must see the request: its method, URI,
     /// version and headers, not its extensions. Costs a copy of those for each
-    /// request that may open a session.
+    /// request that may open a session, or that has a maximum lifetime.
     pub fn with_head(
         answer: impl Fn(&Refusal, &Parts) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {
@@ -164,7 +167,7 @@ impl Answers {
         let status = rule.unwrap_or_else(|| refusal.status());
         let share = asker.share.unwrap_or_else(retry_after::random);
         let after = self.0.retry_after.of(refusal, share);
-        let grpc = asker.grpc.unwrap_or("application/grpc");
+        let grpc = asker.grpc.unwrap_or(GRPC);
         let mut response = match &self.0.form {
             Form::With(answer) => answer(refusal),
             Form::WithHead(answer) => match &asker.head {
@@ -189,6 +192,12 @@ impl Answers {
         headers.entry(CONTENT_TYPE).or_insert(text);
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         response
+    }
+
+    /// The answer in place of a response that would begin something uncounted.
+    pub(crate) fn broken(&self, asker: &Asker) -> Response<Bytes> {
+        let always = matches!(self.0.form, Form::Grpc).then_some(GRPC);
+        forms::broken(asker.grpc.or(always))
     }
 
     fn rule(&self, refusal: &Refusal) -> Option<StatusCode> {

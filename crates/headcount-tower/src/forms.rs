@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use headcount::Cause;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 use crate::refusal::Refusal;
@@ -54,16 +54,36 @@ pub(crate) fn grpc(
         StatusCode::BAD_REQUEST => 3,
         _ => 14,
     };
-    let mut response = Response::new(Bytes::new());
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(GRPC_STATUS, HeaderValue::from(code));
-    headers.insert(GRPC_MESSAGE, HeaderValue::from_static(texts(refusal).detail));
+    let mut response = trailers_only(code, texts(refusal).detail, content_type);
     if let Some(after) = retry_after {
         // Clients take it for an `int32`.
         let millis = after.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128);
-        headers.insert(GRPC_RETRY_PUSHBACK_MS, HeaderValue::from(millis as u32));
+        response.headers_mut().insert(GRPC_RETRY_PUSHBACK_MS, HeaderValue::from(millis as u32));
     }
+    response
+}
+
+fn trailers_only(code: u16, message: &'static str, content_type: &'static str) -> Response<Bytes> {
+    let mut response = answer_of(StatusCode::OK, content_type, String::new());
+    let headers = response.headers_mut();
+    headers.insert(GRPC_STATUS, HeaderValue::from(code));
+    headers.insert(GRPC_MESSAGE, HeaderValue::from_static(message));
+    response
+}
+
+/// The fault is the server's, and the client need not know which. For who speaks
+/// gRPC, with this content type.
+pub(crate) fn broken(grpc: Option<&'static str>) -> Response<Bytes> {
+    const TEXT: &str = "Internal Server Error";
+    let mut response = match grpc {
+        // `INTERNAL`.
+        Some(content_type) => trailers_only(13, TEXT, content_type),
+        None => {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            answer_of(status, "text/plain; charset=utf-8", TEXT.to_owned())
+        }
+    };
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -102,7 +102,9 @@ fn client(
         return Ok(None);
     }
     for line in lines {
-        let parts = split(line.as_bytes(), b',', &form.quotes);
+        let unquoted =
+            (BadSubject::Malformed, "its quotes do not end, or it has a `\\` outside them");
+        let parts = split(line.as_bytes(), b',', &form.quotes).ok_or(unquoted)?;
         for part in parts.into_iter().rev().filter(|part| !part.is_empty()) {
             left -= 1;
             if left == 0 {
@@ -115,25 +117,30 @@ fn client(
 }
 
 /// The parts between separators outside of quotes, without blanks around them.
-/// A quote that does not end takes the rest of the line into its part.
-fn split<'a>(line: &'a [u8], separator: u8, quotes: &Quotes) -> Vec<&'a [u8]> {
-    let (mut is_quoted, mut is_escaped) = (false, false);
-    line.split(|byte| {
+///
+/// `None` where a quote does not end, or something is escaped outside of quotes.
+/// A client that opens a quote makes text of what the proxies add, up to their
+/// own first quote, and from there on all of their quotes are the wrong way round:
+/// either their number leaves one open, or one that a proxy has escaped does not.
+fn split<'a>(line: &'a [u8], separator: u8, quotes: &Quotes) -> Option<Vec<&'a [u8]>> {
+    let (mut is_quoted, mut is_escaped, mut is_wrong) = (false, false, false);
+    let parts = line.split(|byte| {
         let was_escaped = std::mem::take(&mut is_escaped);
         match byte {
             b'"' if *quotes == Quotes::Text && !was_escaped => is_quoted = !is_quoted,
-            b'\\' => is_escaped = is_quoted && !was_escaped,
+            b'\\' if is_quoted => is_escaped = !was_escaped,
+            b'\\' => is_wrong |= *quotes == Quotes::Text,
             _ => {}
         }
         *byte == separator && !is_quoted
-    })
-    .map(<[u8]>::trim_ascii)
-    .collect()
+    });
+    let parts = parts.map(<[u8]>::trim_ascii).collect();
+    (!is_quoted && !is_wrong).then_some(parts)
 }
 
 /// The address in the one parameter `for` of an element of `Forwarded`.
 fn for_parameter(element: &[u8]) -> Option<IpAddr> {
-    let parameters = split(element, b';', &Quotes::Text);
+    let parameters = split(element, b';', &Quotes::Text)?;
     let mut nodes = parameters.iter().filter_map(|parameter| {
         let equals = parameter.iter().position(|byte| *byte == b'=')?;
         let (name, value) = (&parameter[..equals], &parameter[equals + 1..]);

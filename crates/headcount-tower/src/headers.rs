@@ -1,9 +1,9 @@
 //! Read after `subjects.rs`. Clients that a header names, or that a secret in a
 //! header tells apart.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
-use http::header::{HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
 use http::request::Parts;
 
 use crate::once::Once;
@@ -42,6 +42,12 @@ impl Subjects<u128> {
     /// client has as many subjects as it makes up tokens. Given twice, or empty,
     /// it is a [`BadSubject`].
     ///
+    /// In `Authorization` and `Proxy-Authorization` it is the same in whatever case
+    /// its scheme is, and with however many blanks after that. Other ways to write
+    /// one credential are other clients, such as `Basic` with or without padding, or
+    /// `Digest`, which differs each time. Where that matters, take who was
+    /// authenticated, by [`extension`](Self::extension).
+    ///
     /// ```
     /// use headcount_tower::Subjects;
     /// use http::{Request, header::AUTHORIZATION};
@@ -55,14 +61,41 @@ impl Subjects<u128> {
     /// assert_ne!(of("Bearer alice"), of("Bearer bob"));
     /// ```
     pub fn secret_header(name: HeaderName) -> Self {
+        let has_scheme = name == AUTHORIZATION || name == PROXY_AUTHORIZATION;
         let complaint = Complaint::of(name);
         let (high, low) = (RandomState::new(), RandomState::new());
         Self::by(move |parts| {
-            let secret = complaint.the_one(parts)?.map(HeaderValue::as_bytes);
-            Ok(secret.map(|secret| {
-                u128::from(high.hash_one(secret)) << 64 | u128::from(low.hash_one(secret))
-            }))
+            let Some(value) = complaint.the_one(parts)? else { return Ok(None) };
+            let secret = match has_scheme {
+                true => Secret::with_scheme(value.as_bytes()),
+                false => Secret { scheme: &[], rest: value.as_bytes() },
+            };
+            Ok(Some(u128::from(high.hash_one(&secret)) << 64 | u128::from(low.hash_one(&secret))))
         })
+    }
+}
+
+/// A credential, whose scheme is hashed in whatever case it is.
+struct Secret<'a> {
+    scheme: &'a [u8],
+    rest: &'a [u8],
+}
+
+impl<'a> Secret<'a> {
+    /// What has no scheme is a secret as it is.
+    fn with_scheme(value: &'a [u8]) -> Self {
+        let value = value.trim_ascii();
+        let blank = value.iter().position(u8::is_ascii_whitespace);
+        let (scheme, rest) = value.split_at(blank.unwrap_or(0));
+        Self { scheme, rest: rest.trim_ascii_start() }
+    }
+}
+
+impl Hash for Secret<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_usize(self.scheme.len());
+        self.scheme.iter().for_each(|byte| state.write_u8(byte.to_ascii_lowercase()));
+        self.rest.hash(state);
     }
 }
 

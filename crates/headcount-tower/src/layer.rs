@@ -132,9 +132,15 @@ impl<K: 'static, T: 'static, C: 'static> GateLayer<K, T, C> {
     /// still under way at their maximum lifetime.
     ///
     /// For [`Gate::reap`], [`Gate::advance`] or `Gate::reap_on_tokio`. The driver
-    /// that calls it must be the only one of the gate; where the gate has several
-    /// layers, it calls the function of each. While no driver has it, a layer
+    /// that calls it must be the only one of the gate, since a gate tells of each
+    /// end once: where it has several layers, such as one for each of two routes, one
+    /// driver calls the function of each layer with each end. While no driver has it, a layer
     /// whose gate has a maximum lifetime warns once.
+    ///
+    /// Once [`Gate::close_all`] was called no lifetime ends any more, so a body
+    /// that is not read keeps its slot until the server drops it: a drain wants a
+    /// deadline of its own. Where it was called with
+    /// [`CloseReason::MaxLifetime`], every body ends at once.
     ///
     /// ```
     /// use std::time::Duration;
@@ -160,6 +166,10 @@ impl<K: 'static, T: 'static, C: 'static> GateLayer<K, T, C> {
 
     /// Drives the gate with [`on_end`](Self::on_end), as a task of the current
     /// tokio runtime; dropping the handle stops it. Needs the feature `tokio`.
+    ///
+    /// For a gate that has this layer (and its clones) alone. Of two layers of one
+    /// gate that both do this, each would be told of the other's requests too, and
+    /// some of their bodies would never be given up.
     ///
     /// # Panics
     ///

@@ -6,8 +6,8 @@
 //! the first of these slots whose session has: of as many as it is told of, all
 //! are found, in about the order of their beginning.
 //!
-//! *Locks*: the list's is taken before a slot's. Nothing is dropped under it, for
-//! a slot that goes takes itself off the list.
+//! *Locks*: the list's is taken before a slot's. Nothing is dropped under either,
+//! for a slot that goes takes itself off the list.
 
 use std::collections::BTreeMap;
 use std::panic::Location;
@@ -90,11 +90,15 @@ impl<S: ?Sized> Place<S> {
     pub(crate) fn enter(&self, slot: Weak<S>) {
         self.lifetimes.slots().insert(self.key, slot);
     }
+
+    pub(crate) fn leave(&self) {
+        self.lifetimes.slots().remove(&self.key);
+    }
 }
 
 impl<S: ?Sized> Drop for Place<S> {
     fn drop(&mut self) {
-        self.lifetimes.slots().remove(&self.key);
+        self.leave();
     }
 }
 

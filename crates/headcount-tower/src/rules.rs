@@ -14,7 +14,7 @@ use http::{Method, Response};
 use crate::admission::{Offer, Question};
 use crate::anonymity::{Anonymity, Idle};
 use crate::answers::Answers;
-use crate::asker::{self, Asker};
+use crate::asker::Asker;
 use crate::lifetimes::Lifetimes;
 use crate::once::Once;
 use crate::refusal::Refusal;
@@ -117,7 +117,7 @@ where
             return Ok((share, Asker::default()));
         }
         // Its response may come too late, and is answered then.
-        let asker = Asker { grpc: asker::grpc(parts), ..Asker::default() };
+        let asker = self.answers.asker(parts, subject);
         let place = self.lifetimes.place(self.layer);
         Ok((Slot::offer(held, Some(place), &mut parts.extensions), asker))
     }

@@ -58,8 +58,7 @@ where
         let state = match self.rules.decide(&mut parts) {
             Ok(passed) => {
                 let future = self.inner.call(Request::from_parts(parts, body));
-                let rules = Arc::clone(&self.rules);
-                State::Passed { future, passed: Some(passed), rules }
+                State::Passed { future, held: Some((passed, Arc::clone(&self.rules))) }
             }
             Err(answer) => State::Refused { answer: Some(answer) },
         };
@@ -79,10 +78,13 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<F, K: 'static, T, C> {
-        Passed { #[pin] future: F, passed: Option<Passed<K, T, C>>, rules: Arc<Rules<K, T, C>> },
+        Passed { #[pin] future: F, held: Option<Held<K, T, C>> },
         Refused { answer: Option<Answer> },
+        Done,
     }
 }
+
+type Held<K, T, C> = (Passed<K, T, C>, Arc<Rules<K, T, C>>);
 
 impl<F, K, T, C, B, E> Future for ResponseFuture<F, K, T, C>
 where
@@ -93,20 +95,29 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         const AGAIN: &str = "polled after it was ready";
-        let (future, passed, rules) = match self.project().state.project() {
+        let mut state = self.project().state;
+        let (future, held) = match state.as_mut().project() {
             StateProjection::Refused { answer } => {
                 return Poll::Ready(Ok((*answer.take().expect(AGAIN)).map(GateBody::full)));
             }
-            StateProjection::Passed { future, passed, rules } => (future, passed, rules),
+            StateProjection::Passed { future, held } => (future, held),
+            StateProjection::Done => panic!("{AGAIN}"),
         };
         let response = ready!(future.poll(cx));
+        let (passed, rules) = held.take().expect(AGAIN);
+        // It may have a clone of the request, whose slot nobody works in any more.
+        state.set(State::Done);
         let status = response.as_ref().ok().map(Response::status);
-        Poll::Ready(match rules.judge(passed.take().expect(AGAIN), status) {
+        Poll::Ready(match rules.judge(passed, status) {
             Verdict::Passes => response.map(|response| response.map(GateBody::inner)),
             Verdict::Keeps(share) => {
                 response.map(|response| response.map(|body| GateBody::sharing(body, share)))
             }
-            Verdict::Replaced(answer) => Ok((*answer).map(GateBody::full)),
+            Verdict::Replaced(answer, share) => {
+                drop(response);
+                drop(share);
+                Ok((*answer).map(GateBody::full))
+            }
         })
     }
 }

@@ -14,11 +14,16 @@
 //!
 //! *Giving up*: whoever makes the word `over` and `body` and nothing else. So of
 //! the driver, who says `over`, the future, who says `body`, and who drops the
-//! last clone, the last one does.
+//! last clone, the last one does. It takes what the slot consists of out under the
+//! lock, and drops it when all else is done: the drop of a user's tag runs then,
+//! and may panic.
 //!
 //! *Layers*: where layers of this scope are around each other, one slot stands
 //! for those of all: what is counted in the inner one's word is in the outer ones'.
+//! The inner one's original counts there as what it came in the place of: the outer
+//! original, or a clone, where something between the layers copies the extensions.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -69,7 +74,7 @@ pub(crate) struct Share(Arc<Shared>);
 pub(crate) struct Shared<H: ?Sized = dyn Hold> {
     word: AtomicU32,
     /// That of the layer around this one, which goes after it.
-    outer: Option<Arc<Shared>>,
+    outer: Option<Outer>,
     /// If the session has a maximum lifetime.
     place: Option<Place<Shared>>,
     /// Of who waits for more of the body, if it has.
@@ -77,16 +82,25 @@ pub(crate) struct Shared<H: ?Sized = dyn Hold> {
     held: Mutex<H>,
 }
 
+struct Outer {
+    shared: Arc<Shared>,
+    /// What the inner slot's original counts for in its word.
+    part: u32,
+}
+
 /// What a slot consists of.
 pub(crate) trait Hold: Send {
     fn is_over(&self) -> bool;
-    fn let_go(&mut self);
+    /// All that it consists of, whose drop frees the slot.
+    fn take(&mut self) -> Option<Inside>;
 }
 
-/// The session of a request, and what keeps it from being idle.
-pub(crate) struct InFlight<K: 'static, T, C: Clock>(Option<Inside<K, T, C>>);
+type Inside = Box<dyn Any + Send>;
 
-type Inside<K, T, C> = (Session<K, T, C>, Option<Activity<T, C>>);
+/// The session of a request, and what keeps it from being idle.
+pub(crate) struct InFlight<K: 'static, T, C: Clock>(Option<Running<K, T, C>>);
+
+type Running<K, T, C> = (Session<K, T, C>, Option<Activity<T, C>>);
 
 impl<K: 'static, T, C: Clock> InFlight<K, T, C> {
     pub(crate) fn of(session: Session<K, T, C>) -> Self {
@@ -102,16 +116,16 @@ impl<K: 'static, T, C: Clock> InFlight<K, T, C> {
 impl<K, T, C> Hold for InFlight<K, T, C>
 where
     K: Send + Sync + 'static,
-    T: Send + Sync,
-    C: Clock,
+    T: Send + Sync + 'static,
+    C: Clock + 'static,
 {
     fn is_over(&self) -> bool {
         let reason = self.0.as_ref().and_then(|(session, _)| session.reason());
         reason == Some(CloseReason::MaxLifetime)
     }
 
-    fn let_go(&mut self) {
-        self.0 = None;
+    fn take(&mut self) -> Option<Inside> {
+        self.0.take().map(|running| Box::new(running) as Inside)
     }
 }
 
@@ -122,23 +136,20 @@ impl Slot {
         place: Option<Place<Shared>>,
         extensions: &mut Extensions,
     ) -> Share {
-        let outer = extensions.remove::<Self>();
+        let outer = extensions.remove::<Self>().map(Self::into_outer);
         let shared: Arc<Shared> = Arc::new(Shared {
             word: AtomicU32::new(ORIGINAL),
-            outer: outer.as_ref().map(|outer| Arc::clone(&outer.shared)),
+            outer,
             place,
             waiting: Mutex::new(None),
             held: Mutex::new(held),
         });
-        if let Some(outer) = outer {
-            // From here on the new one counts there as the original.
-            outer.each(|shared| _ = shared.word.fetch_or(ORIGINAL, AcqRel));
-            outer.leave_to_successor();
-        }
         if let Some(place) = &shared.place {
             place.enter(Arc::downgrade(&shared));
-            // Its driver may have come before it had its place.
+            // Its driver may have come before it had its place; the next time that
+            // it comes is for another.
             if shared.is_over() {
+                place.leave();
                 shared.end();
             }
         }
@@ -146,43 +157,50 @@ impl Slot {
         Share(shared)
     }
 
-    fn leave_to_successor(mut self) {
-        if self.part == ORIGINAL {
-            self.part = 0;
-        }
+    /// From here on an inner slot counts in its place.
+    fn into_outer(mut self) -> Outer {
+        Outer { shared: Arc::clone(&self.shared), part: std::mem::take(&mut self.part) }
     }
 
-    fn each(&self, mut f: impl FnMut(&Shared)) {
-        let mut next = Some(&self.shared);
-        while let Some(shared) = next {
-            f(shared);
-            next = shared.outer.as_ref();
+    /// Of each word in which it counts, and for what.
+    fn each(&self, mut f: impl FnMut(&Shared, u32)) {
+        let mut next = Some((&self.shared, self.part));
+        while let Some((shared, part)) = next {
+            f(shared, part);
+            next = shared
+                .outer
+                .as_ref()
+                .map(|outer| (&outer.shared, if part == ORIGINAL { outer.part } else { part }));
         }
     }
 }
 
 impl Clone for Slot {
     fn clone(&self) -> Self {
-        self.each(|shared| _ = shared.word.fetch_add(CLONE, AcqRel));
+        self.each(|shared, _| _ = shared.word.fetch_add(CLONE, AcqRel));
         Self { shared: Arc::clone(&self.shared), part: CLONE }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        match self.part {
-            0 => {}
-            ORIGINAL => self.each(|shared| {
-                if shared.may_be_over() {
-                    let before = shared.word.fetch_and(!ORIGINAL, AcqRel);
-                    shared.settle(before & !ORIGINAL);
-                }
-            }),
-            part => self.each(|shared| {
-                let before = shared.word.fetch_sub(part, AcqRel);
-                shared.settle(before - part);
-            }),
+        if self.part == 0 {
+            return;
         }
+        // Dropped when all words are up to date: if one's drop panics, the others
+        // go all the same.
+        let mut given_up = Vec::new();
+        self.each(|shared, part| match part {
+            ORIGINAL if shared.may_be_over() => {
+                let before = shared.word.fetch_and(!ORIGINAL, AcqRel);
+                given_up.extend(shared.settle(before & !ORIGINAL));
+            }
+            ORIGINAL => {}
+            part => {
+                let before = shared.word.fetch_sub(part, AcqRel);
+                given_up.extend(shared.settle(before - part));
+            }
+        });
     }
 }
 
@@ -191,7 +209,7 @@ impl Share {
     pub(crate) fn is_answered(&self) {
         if self.0.may_be_over() {
             let before = self.0.word.fetch_or(BODY, AcqRel);
-            self.0.settle(before | BODY);
+            drop(self.0.settle(before | BODY));
         }
     }
 
@@ -225,11 +243,14 @@ impl<H: Hold + ?Sized> Shared<H> {
         self.place.is_some()
     }
 
-    /// Gives the slot up if nothing but a body has a part in it, too long.
-    fn settle(&self, word: u32) {
-        if word == BODY | OVER {
-            self.held.lock().unwrap_or_else(PoisonError::into_inner).let_go();
+    /// What is to be dropped, which gives the slot up, if nothing but a body has a
+    /// part in it, too long.
+    #[must_use]
+    fn settle(&self, word: u32) -> Option<Inside> {
+        if word != BODY | OVER {
+            return None;
         }
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn waiting(&self) -> MutexGuard<'_, Option<Waker>> {
@@ -244,7 +265,7 @@ impl Mortal for Shared {
 
     fn end(&self) {
         let before = self.word.fetch_or(OVER, AcqRel);
-        self.settle(before | OVER);
+        let _given_up = self.settle(before | OVER);
         let waiting = self.waiting().take();
         if let Some(waker) = waiting {
             waker.wake();
@@ -257,3 +278,6 @@ impl fmt::Debug for Slot {
         f.debug_struct("Slot").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,7 @@
 
 use std::panic::Location;
 
-use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use http::{Response, StatusCode};
+use http::StatusCode;
 
 use crate::admission::Outcome;
 use crate::refusal::Refusal;
@@ -17,8 +15,8 @@ pub(crate) enum Verdict {
     Passes,
     /// Its body keeps the slot until it ends.
     Keeps(Share),
-    /// This instead.
-    Replaced(Answer),
+    /// This instead; what the slot stands for goes before it.
+    Replaced(Answer, Option<Share>),
 }
 
 impl<K: 'static, T, C> Rules<K, T, C> {
@@ -34,25 +32,25 @@ impl<K: 'static, T, C> Rules<K, T, C> {
             Pass::Untouched => Verdict::Passes,
             Pass::Request(_) if status.is_none() => Verdict::Passes,
             Pass::Request(share) if share.is_over() => {
-                Verdict::Replaced(self.answer(&Refusal::Ended, &asker))
+                Verdict::Replaced(self.answer(&Refusal::Ended, &asker), Some(share))
             }
             Pass::Request(share) if upgrades && !share.is_taken() => {
                 slot_was_lost(self.layer);
-                Verdict::Replaced(broken())
+                Verdict::Replaced(self.answers.broken(&asker).into(), Some(share))
             }
             Pass::Request(share) => {
                 share.is_answered();
                 Verdict::Keeps(share)
             }
             Pass::Session(offer) => match offer.end() {
-                Outcome::Refused(refusal) => Verdict::Replaced(self.answer(&refusal, &asker)),
+                Outcome::Refused(refusal) => Verdict::Replaced(self.answer(&refusal, &asker), None),
                 Outcome::TakenApart(other) => {
                     room_was_taken_apart(self.layer, other);
-                    Verdict::Replaced(broken())
+                    Verdict::Replaced(self.answers.broken(&asker).into(), None)
                 }
                 Outcome::Left if upgrades => {
                     room_was_left(self.layer);
-                    Verdict::Replaced(broken())
+                    Verdict::Replaced(self.answers.broken(&asker).into(), None)
                 }
                 Outcome::Taken | Outcome::Left => Verdict::Passes,
             },
@@ -87,14 +85,4 @@ fn room_was_taken_apart(layer: &Location<'static>, other: &Location<'static>) {
          one was taken without the other's, whose limit would not hold; open the `Admission` of \
          the inner one, which is for the room of both"
     );
-}
-
-/// The fault is the server's, and the client need not know which.
-fn broken() -> Answer {
-    let mut response = Response::new(Bytes::from_static(b"Internal Server Error"));
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response.into()
 }

@@ -87,6 +87,24 @@ fn what_is_quoted_ends_nothing() {
     assert_eq!(of(1, &[(ELEMENTS, "for=\"6.6.6.6, for=192.0.2.7")]), Err(BadSubject::Malformed));
 }
 
+/// A client's quote that does not end would take in what the proxy adds.
+#[test]
+fn a_quote_that_does_not_end_hides_no_proxy() {
+    let chains = [
+        (1, r#"for=6.6.6.6;x=", for=192.0.2.7"#),
+        (2, r#"for=6.6.6.6;x=", for=192.0.2.7, for=10.0.0.1"#),
+        (1, r#"for=6.6.6.6;x="\, for=192.0.2.7"#),
+        (1, r#"for=6.6.6.6;x=", for="192.0.2.7:80""#),
+        // It ends where the client's `Host` has a quote, which the proxy has escaped.
+        (1, r#"for=6.6.6.6;x=", for=192.0.2.7;host="a\"b""#),
+        (1, r#"for=6.6.6.6;x=", for=192.0.2.7;host=";y=\"b""#),
+    ];
+    for (hops, chain) in chains {
+        assert_eq!(of(hops, &[(ELEMENTS, chain)]), Err(BadSubject::Malformed), "{chain}");
+    }
+    is(1, &[(LIST, r#""\, 192.0.2.7"#)], "192.0.2.7");
+}
+
 #[test]
 fn two_headers_must_agree() {
     let both = |list, elements| of(1, &[(LIST, list), (ELEMENTS, elements)]);

@@ -128,12 +128,22 @@ fn refused(
 ) -> Response<Bytes> {
     let gate: Gate<String> = Gate::builder().limit(Limit::at_most(1)).build().unwrap();
     let _only = gate.admit(None::<&str>, ()).unwrap();
-    let service = layer(gate).layer(service_fn(async |request: Request| {
+    answered(layer(gate), content_type, |request| {
         if let Some(admission) = request.extensions().get::<headcount_tower::Admission<String>>() {
             assert!(admission.take().is_none());
         }
-        Ok::<_, Infallible>(Response::new(empty()))
-    }));
+        Response::new(empty())
+    })
+}
+
+/// What is answered to it where this handles it.
+fn answered(
+    layer: GateLayer<String>,
+    content_type: &str,
+    handler: impl Fn(Request) -> Response,
+) -> Response<Bytes> {
+    let service = layer
+        .layer(service_fn(|request| std::future::ready(Ok::<_, Infallible>(handler(request)))));
     let request = Request::post("/").header("content-type", content_type).body(empty()).unwrap();
     let Poll::Ready(Ok(response)) = poll_once(pin!(service.oneshot(request))) else {
         panic!("pending")
@@ -228,5 +238,34 @@ fn a_function_sees_who_asks() {
             (response.status().as_u16(), response.body().as_ref()),
             (418, b"at capacity: POST /".as_ref())
         );
+    }
+}
+
+/// A response that would go on uncounted.
+#[test]
+fn a_fault_of_the_server_is_told_in_grpc_too() {
+    let switching =
+        |_: Request| Response::builder().status(StatusCode::SWITCHING_PROTOCOLS).body(empty());
+    for scope in &SCOPES[1..] {
+        for (answers, asked, answered_in) in [
+            (Answers::problem_json(), "application/grpc-web", Some("application/grpc-web")),
+            (Answers::grpc(), "text/plain", Some("application/grpc")),
+            (Answers::problem_json(), "text/plain", None),
+        ] {
+            let layer = scope(Gate::builder().build().unwrap()).answers(answers);
+            let response = answered(layer, asked, |request| switching(request).unwrap());
+            let headers = response.headers();
+            let (status, code, content_type) = match answered_in {
+                Some(grpc) => (200, Some(HeaderValue::from(13)), grpc),
+                None => (500, None, "text/plain; charset=utf-8"),
+            };
+            assert_eq!(
+                (response.status().as_u16(), headers.get("grpc-status")),
+                (status, code.as_ref())
+            );
+            assert_eq!(headers["content-type"], content_type);
+            assert_eq!(headers["cache-control"], "no-store");
+            assert_eq!(response.body().is_empty(), answered_in.is_some());
+        }
     }
 }

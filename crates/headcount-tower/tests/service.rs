@@ -5,8 +5,8 @@ mod support;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -222,6 +222,30 @@ fn a_deferred_refusal_is_answered_whatever_the_handler_returns() {
     ask(&layer, post("a"), ok).unwrap();
     stats = gate.stats();
     assert_eq!(stats.rejected(headcount::Cause::AtCapacity), 2, "who does not ask is not refused");
+}
+
+/// A refusal is final for all who ask at once.
+#[test]
+fn a_refusal_is_not_lost_between_two_who_ask() {
+    let gate = gate(1);
+    let response = ask(&deferred(&gate), post("a"), |request| {
+        let admission = admission(&request).unwrap();
+        let refusal = Refusal::from(BadSubject::Malformed);
+        admission.refuse(refusal);
+        let both = Barrier::new(2);
+        let ask_often = || {
+            both.wait();
+            for _ in 0..200_000 {
+                assert_eq!(admission.open().unwrap_err(), OpenError::Refused(refusal));
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(ask_often);
+            ask_often();
+        });
+        ok(request)
+    });
+    assert_eq!(response.unwrap().status(), StatusCode::BAD_REQUEST);
 }
 
 #[test]

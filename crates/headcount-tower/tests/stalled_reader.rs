@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use headcount::{CloseReason, Ended};
-use headcount_tower::{BodyError, GateLayer, Slot};
+use headcount_tower::{Answers, BodyError, GateLayer, Slot};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -187,11 +187,16 @@ fn work_is_not_given_up() {
 #[test]
 fn a_handler_is_not_cut_off_and_its_late_answer_is_a_refusal() {
     let (gate, clock, layer) = gate(1);
+    let layer = layer.answers(Answers::with_head(|refusal, head| {
+        let text = format!("{refusal}: {} {}", head.method, head.uri);
+        Response::builder().status(refusal.status()).body(text.into()).unwrap()
+    }));
     let service = serving(&layer, async |_: Request| {
         support::await_times(1).await;
         Ok(Response::new(channel().1))
     });
-    let mut future = Box::pin(service.oneshot(Request::new(empty())));
+    let request = Request::post("/late").body(empty()).unwrap();
+    let mut future = Box::pin(service.oneshot(request));
     assert!(poll_once(future.as_mut()).is_pending());
     clock.advance(LIFETIME);
     assert_eq!(drive(&gate, &clock, layer.on_end()), 1);
@@ -201,6 +206,9 @@ fn a_handler_is_not_cut_off_and_its_late_answer_is_a_refusal() {
         (late.status().as_u16(), &late.headers()["retry-after"]),
         (503, &"1".parse().unwrap())
     );
+    let Poll::Ready(Ok(text)) = poll_once(pin!(late.into_body().collect())) else { panic!() };
+    let text = text.to_bytes();
+    assert!(text.ends_with(b": POST /late"), "{text:?}");
     assert_empty(&gate);
 }
 
@@ -231,6 +239,26 @@ fn each_is_given_up_for_itself() {
     assert_eq!(drive(&gate, &clock, &mut on_end), 70);
     assert_empty(&gate);
     drop((old, short));
+}
+
+/// As the documentation says: by the reason, no body ends by its lifetime any more,
+/// or each does at once.
+#[test]
+fn a_gate_that_was_closed_ends_no_lifetime_or_all() {
+    for (reason, is_left) in [(CloseReason::Shutdown, 1), (CloseReason::MaxLifetime, 0)] {
+        let (gate, clock, layer) = gate(1);
+        let service = serving(&layer, async |_: Request| Ok(Response::new(channel().1)));
+        let served = poll_once(pin!(service.oneshot(Request::new(empty()))));
+        let mut on_end = layer.on_end();
+        gate.close_all(reason);
+        gate.advance(headcount::Clock::now(&clock), &mut on_end);
+        assert_eq!(gate.in_use(), is_left, "{reason:?}");
+        clock.advance(2 * LIFETIME);
+        gate.advance(headcount::Clock::now(&clock), &mut on_end);
+        assert_eq!(gate.in_use(), is_left, "{reason:?}");
+        drop(served);
+        assert_empty(&gate);
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use headcount::{Gate, Limit};
 use headcount_tower::{BadSubject, Prefixes, Subjects};
+use http::header::{AUTHORIZATION, PROXY_AUTHORIZATION};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
 use support::log::Log;
@@ -155,6 +156,29 @@ fn a_secret_tells_clients_apart_and_is_kept_nowhere() {
     assert_eq!(clients.of(&parts(&[b""])), Err(BadSubject::Empty));
     assert_eq!(clients.of(&parts(&[b"Bearer x", b"y"])), Err(BadSubject::Repeated));
     assert!(log.text().contains("x-client") && !log.text().contains("Bearer"), "{}", log.text());
+}
+
+/// Or a client has its limit once for each way to write the scheme.
+#[test]
+fn a_credential_is_one_however_its_scheme_is_written() {
+    let of = |clients: &Subjects<u128>, name: &HeaderName, secret: &str| {
+        let request = Request::get("/").header(name, secret).body(()).unwrap();
+        clients.of(&request.into_parts().0).unwrap().unwrap()
+    };
+    for name in [AUTHORIZATION, PROXY_AUTHORIZATION] {
+        let clients = Subjects::secret_header(name.clone());
+        let of = |secret| of(&clients, &name, secret);
+        for same in ["bearer Abc", "BEARER Abc", "Bearer  Abc", "Bearer \t Abc"] {
+            assert_eq!(of(same), of("Bearer Abc"), "{same}");
+        }
+        for other in ["Bearer abc", "Basic Abc", "Abc", "BearerAbc", "Beare rAbc", "Bearer A bc"] {
+            assert_ne!(of(other), of("Bearer Abc"), "{other}");
+        }
+        assert_ne!(of("Abc"), of("abc"), "without a scheme");
+    }
+    let keys = Subjects::secret_header(X_CLIENT);
+    assert_ne!(of(&keys, &X_CLIENT, "a b"), of(&keys, &X_CLIENT, "A b"), "no scheme here");
+    assert_ne!(of(&keys, &X_CLIENT, "a b"), of(&keys, &X_CLIENT, "a  b"));
 }
 
 #[test]
