@@ -228,3 +228,20 @@ fn opens(body: &[u8]) -> bool {
                 if matches!(request.request, ClientRequest::InitializeRequest(_))
         )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A part may be one byte of a buffer of many, which is not kept for it.
+    #[test]
+    fn parts_of_a_body_do_not_hold_the_buffers_they_came_in() {
+        let buffers: Vec<_> = (0..64).map(|byte| Bytes::from(vec![byte; 8192])).collect();
+        let mut kept = Kept::default();
+        for buffer in &buffers {
+            kept.push(buffer.slice(..1));
+        }
+        assert!(kept.whole().iter().copied().eq(0..64));
+        assert!(buffers.iter().all(Bytes::is_unique));
+    }
+}
