@@ -1,9 +1,10 @@
 //! Streams that clients without sessions keep open.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::support::both::{Both, NEW, calls, is_refused};
-use crate::support::{Answer, LONG, Server, Sessions, at_most, eventually};
+use crate::support::{Answer, Calls, LONG, Server, Sessions, at_most, eventually};
 use headcount_rmcp::McpGuard;
 use reqwest::StatusCode;
 use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
@@ -11,6 +12,7 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use rmcp::transport::streamable_http_server::session::{
     EventStore, EventStoreError, EventStream, ServerSseMessage,
 };
+use serde_json::json;
 
 /// Has something to replay to everybody, and never comes to its end.
 struct Endless;
@@ -61,6 +63,41 @@ async fn a_stream_that_goes_on_after_it_was_cut_off_is_a_stream() {
         eventually("its place is free", || streams.in_use() == 0).await;
         server.shut_down().await;
     }
+}
+
+#[tokio::test]
+async fn a_call_whose_events_are_stored_is_counted_until_its_handler_has_ended() {
+    let calls = calls(1, 1);
+    let inner = LocalSessionManager::default().with_event_store(Arc::new(Endless));
+    let sessions = Arc::new(Sessions::new(inner, at_most(2).1));
+    let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false);
+    let counts = calls.clone();
+    let server = Server::mount(sessions, config, |sessions, handler, config| {
+        let guard = McpGuard::new(sessions).calls(counts);
+        axum::Router::new().nest_service("/mcp", guard.service(handler, config))
+    })
+    .await;
+    let call = || {
+        server.post(&json!({
+            "jsonrpc": "2.0", "id": 7, "method": "tools/call",
+            "params": {"name": "alone", "arguments": {}}
+        }))
+    };
+    let first = call().send().await.expect("an answer");
+    Calls::one(&server.calls.begun).await;
+    drop(first);
+    for _ in 0..3 {
+        is_refused(
+            &Answer::of(call().send().await.expect("an answer")).await,
+            StatusCode::SERVICE_UNAVAILABLE,
+        );
+        tokio::task::yield_now().await;
+    }
+    server.calls.may_end.add_permits(1);
+    Calls::one(&server.calls.ended).await;
+    eventually("its place is free", || calls.in_use() == 0).await;
+    assert_eq!(server.calls.most.load(Relaxed), 1);
+    server.shut_down().await;
 }
 
 #[tokio::test]

@@ -1,0 +1,53 @@
+//! Read after `caller.rs`. The inner manager's event store, as a request without a
+//! session gets it.
+//!
+//! *Why it holds the visit*: with a store, rmcp lets the handler of a call run on
+//! when its client leaves, in a task that writes to the store until the handler has
+//! ended. That task has this store, and so the place of the call.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rmcp::transport::streamable_http_server::session::{
+    EventId, EventStore, EventStoreError, EventStream, ServerSseMessage,
+};
+
+use crate::visit::request::Visit;
+
+/// The store; within a visit, one that holds the visit.
+pub(crate) fn within_visit(inner: Arc<dyn EventStore>) -> Arc<dyn EventStore> {
+    match Visit::current() {
+        Some(_visit) => Arc::new(VisitedStore { inner, _visit }),
+        None => inner,
+    }
+}
+
+struct VisitedStore {
+    inner: Arc<dyn EventStore>,
+    _visit: Arc<Visit>,
+}
+
+#[async_trait]
+impl EventStore for VisitedStore {
+    async fn store_event(
+        &self,
+        stream_id: &str,
+        event: &ServerSseMessage,
+    ) -> Result<EventId, EventStoreError> {
+        self.inner.store_event(stream_id, event).await
+    }
+
+    async fn replay_events_after(
+        &self,
+        last_event_id: &str,
+    ) -> Result<EventStream, EventStoreError> {
+        self.inner.replay_events_after(last_event_id).await
+    }
+}
+
+impl fmt::Debug for VisitedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VisitedStore").finish_non_exhaustive()
+    }
+}
