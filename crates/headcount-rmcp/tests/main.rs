@@ -10,6 +10,7 @@ mod manager;
 mod real_client;
 mod scenarios;
 mod sessionless;
+mod shutdown;
 mod signs_of_life;
 mod streams;
 mod support;

@@ -139,19 +139,29 @@ impl<M: SessionManager, C: Clock + 'static> McpGuard<M, C> {
 
     /// Lets nobody in any more, and ends all that is there: sessions, then calls,
     /// which have up to five seconds, then streams. It is done when the sessions
-    /// have left; a client that reads nothing does not keep it from that.
+    /// have left; a client that reads nothing does not keep it from that, nor does a
+    /// handler that never ends. After 12 seconds at most it is done all the same,
+    /// and a warning says that sessions are left.
     ///
     /// It cancels the `cancellation_token` of each configuration that it was given.
     pub async fn shutdown(&self) {
         let gates = self.layer.gates();
         gates.close();
+        let sessions = timeout(CALLS_END + PATIENCE, self.sessions.shutdown());
         let calls = timeout(CALLS_END, gates.emptied(Kind::Call));
-        _ = tokio::join!(self.sessions.shutdown(), calls);
+        _ = tokio::join!(sessions, calls);
         for stop in lock(&self.stops).iter() {
             stop();
         }
+        // What rmcp does not stop by itself, as a handshake, is cancelled by now.
+        let sessions = timeout(CALLS_END + PATIENCE, self.sessions.shutdown());
         let left = async { tokio::join!(gates.emptied(Kind::Call), gates.emptied(Kind::Stream)) };
-        _ = timeout(PATIENCE, left).await;
+        let (sessions, _) = tokio::join!(sessions, timeout(PATIENCE, left));
+        if sessions.is_err() {
+            tracing::warn!(
+                "sessions are left after a shutdown: a handler does not look at its cancellation"
+            );
+        }
     }
 
     fn bind(&self) {

@@ -118,7 +118,9 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     /// Closes the gate for good and ends every session, and waits until all
     /// have left: then all counts are 0, and the task of this has stopped.
     ///
-    /// rmcp waits up to five seconds for handlers that run on, then cancels them.
+    /// rmcp waits up to five seconds for handlers that run on, then cancels them;
+    /// a handshake it does not, so that one that never ends keeps this waiting:
+    /// [`McpGuard::shutdown`](crate::McpGuard::shutdown) cancels it.
     pub async fn shutdown(&self) {
         self.gate().close_all(CloseReason::Shutdown);
         let reaper = std::mem::replace(&mut *lock(&self.reaper), Reaper::Stopped);
