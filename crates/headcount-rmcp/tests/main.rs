@@ -5,6 +5,7 @@ mod bounded;
 mod example;
 mod front_page;
 mod identity;
+mod in_between;
 mod layered_around;
 mod manager;
 mod real_client;

@@ -10,11 +10,16 @@
 //! whichever comes first decides. A head that names a session decides nothing: a
 //! body can say that it has none.
 //!
+//! *How many there are*: something between the layer and rmcp may send copies of a
+//! request to rmcp, one after the other or all at once. Each is let in by itself, and
+//! its place comes back with that of the first.
+//!
 //! *How long a call is under way*: as long as its visit lives. The response has it
 //! until its body has ended, and so has whoever has the request's extensions: a
 //! handler that kept them.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::{Bytes, BytesMut};
@@ -39,10 +44,15 @@ pub(crate) struct Visit {
     stage: Mutex<Stage>,
     /// Of a request that names no session; empty once it is of no use.
     body: Mutex<Kept>,
-    verdict: OnceLock<Verdict>,
+    verdict: Arc<OnceLock<Verdict>>,
+    /// It has gone into rmcp.
+    entered: AtomicBool,
+    /// Of copies of the request that something between the layer and rmcp has made.
+    copies: Mutex<Vec<Arc<Self>>>,
 }
 
 /// Who asks, by the layer, and for what, by the request's head.
+#[derive(Clone)]
 pub(crate) struct Asks {
     pub(crate) subject: Result<Option<String>, BadSubject>,
     /// The layer was told whom requests count as.
@@ -87,8 +97,31 @@ pub(crate) enum Verdict {
 
 impl Visit {
     pub(crate) fn new(asks: Asks, gates: Arc<Gates>) -> Arc<Self> {
-        let (stage, body) = (Mutex::new(Stage::Unknown), Mutex::default());
-        Arc::new(Self { asks, gates, stage, body, verdict: OnceLock::new() })
+        Self::that_decides(asks, gates, Arc::default())
+    }
+
+    fn that_decides(asks: Asks, gates: Arc<Gates>, verdict: Arc<OnceLock<Verdict>>) -> Arc<Self> {
+        Arc::new(Self {
+            asks,
+            gates,
+            stage: Mutex::new(Stage::Unknown),
+            body: Mutex::default(),
+            verdict,
+            entered: AtomicBool::new(false),
+            copies: Mutex::default(),
+        })
+    }
+
+    /// A request of this visit goes into rmcp. A second one is a copy, which is a
+    /// request by itself: it has a visit of its own that lives as long as this.
+    pub(crate) fn enters(self: &Arc<Self>) -> Arc<Self> {
+        if !self.entered.swap(true, Relaxed) {
+            return Arc::clone(self);
+        }
+        let (gates, verdict) = (Arc::clone(&self.gates), Arc::clone(&self.verdict));
+        let copy = Self::that_decides(self.asks.clone(), gates, verdict);
+        lock(&self.copies).push(Arc::clone(&copy));
+        copy
     }
 
     /// Who asks, if that is known.
@@ -136,6 +169,9 @@ impl Visit {
     /// Its body is of no use any more.
     pub(crate) fn forgets(&self) {
         *lock(&self.body) = Kept::default();
+        for copy in lock(&self.copies).iter() {
+            copy.forgets();
+        }
     }
 
     /// Whoever has a session to look after does.
@@ -169,9 +205,9 @@ impl Visit {
         Ok(Some(slot))
     }
 
-    /// Is it counted by itself?
+    /// Is it counted by itself, or may a copy be?
     pub(crate) fn has_slot(&self) -> bool {
-        matches!(*lock(&self.stage), Stage::Alone(Some(_)))
+        matches!(*lock(&self.stage), Stage::Alone(Some(_))) || !lock(&self.copies).is_empty()
     }
 
     /// Has nobody been asked about it?
