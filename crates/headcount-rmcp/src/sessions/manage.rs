@@ -23,6 +23,7 @@ use crate::sessions::shared::PATIENCE;
 use crate::sessions::stream::GuardedStream;
 use crate::sessions::tag::SessionTag;
 use crate::sessions::transport::GuardedTransport;
+use crate::visit::request::Visit;
 
 impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     /// The session, if there is one that this request may use.
@@ -81,7 +82,8 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
         let mut leaves_soon = false;
         if let Some(live) = &live {
             // rmcp itself closes only what has ended, in no visit.
-            if live.handle.reason().is_none() && !may_use(live.handle.tag()) {
+            let is_of_rmcp = live.handle.reason().is_some() && Visit::current().is_none();
+            if !is_of_rmcp && !may_use(live.handle.tag()) {
                 return Err(GuardError::Unknown);
             }
             let reason = live.end(CloseReason::Closed);
