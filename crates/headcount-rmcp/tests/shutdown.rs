@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{LONG, Sessions, at_most, initialize};
+use crate::support::both::{Both, calls};
+use crate::support::{LONG, Server, Sessions, at_most, initialize};
 use axum::body::Body;
 use headcount_rmcp::McpGuard;
+use reqwest::StatusCode;
 use rmcp::model::{InitializeRequestParams, InitializeResult};
 use rmcp::service::RequestContext;
+use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
@@ -49,4 +52,24 @@ async fn a_handshake_that_never_ends_does_not_keep_a_shutdown_from_its_end() {
     assert!(before.elapsed() <= Duration::from_secs(12), "{:?}", before.elapsed());
     assert_eq!(gate.in_use(), 0);
     drop(opens);
+}
+
+#[tokio::test]
+async fn a_call_that_no_gate_counts_is_waited_for_too() {
+    let sessions = Arc::new(Sessions::local(at_most(1).1));
+    let mut kept = None;
+    let config = StreamableHttpServerConfig::default();
+    let server = Server::mount(sessions, config, |sessions, handler, config| {
+        let guard = McpGuard::new(sessions);
+        kept = Some(guard.clone());
+        axum::Router::new().nest_service("/mcp", guard.service(handler, config))
+    });
+    let both = Both { server: server.await, calls: calls(1, 1), streams: calls(1, 1) };
+    let guard = kept.expect("it was made");
+    let waiting = both.waiting(&["alice", "alice"]).await;
+    let shuts = tokio::spawn(async move { guard.shutdown().await });
+    while both.echo("bob").await.status == StatusCode::OK {}
+    assert_eq!(both.echo("bob").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    both.done(waiting).await;
+    timeout(LONG, shuts).await.expect("it ends").expect("it does not panic");
 }

@@ -6,6 +6,7 @@ use crate::support::{Answer, Server, Sessions, Time, at_most, events, x_client};
 use headcount::{Gate, Limit};
 use headcount_rmcp::{CallGate, McpGuard};
 use reqwest::{RequestBuilder, StatusCode};
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{
     SessionManager, StreamableHttpServerConfig, StreamableHttpService,
 };
@@ -49,43 +50,62 @@ fn calls() -> CallGate<Time> {
     Gate::<String>::builder().clock(Time::default()).build().expect("it is right")
 }
 
+/// What a guard counts.
+#[derive(Clone, Copy)]
+enum Counts {
+    Calls,
+    Streams,
+}
+
+impl Counts {
+    fn by(self, guard: Guard, gate: CallGate<Time>) -> Guard {
+        match self {
+            Self::Calls => guard.calls(gate),
+            Self::Streams => guard.streams(gate),
+        }
+    }
+}
+
+type Guard = McpGuard<LocalSessionManager, Time>;
+
 #[tokio::test]
 async fn half_a_guard_is_told_of() {
-    // The inner half alone: nobody could give the place of a call back.
-    let past = || events::of("a request came past McpGuard::layer", "").len();
-    let (told, gate) = (past(), calls());
-    let config = StreamableHttpServerConfig::default();
-    let sessions = Arc::new(Sessions::local(at_most(1).1));
-    let counts = gate.clone();
-    let inner = Server::mount(sessions, config.clone(), |sessions, handler, config| {
-        let guard = McpGuard::new(sessions).calls(counts);
-        axum::Router::new().nest_service("/mcp", guard.inner(handler, config))
-    })
-    .await;
-    let answer = discover(&inner).send().await.expect("an answer");
-    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!((past() - told, gate.stats().admitted), (1, 0));
-    inner.shut_down().await;
+    for counts in [Counts::Calls, Counts::Streams] {
+        // The inner half alone: nobody could give the place of a call back.
+        let past = || events::of("a request came past McpGuard::layer", "").len();
+        let (told, gate) = (past(), calls());
+        let config = StreamableHttpServerConfig::default();
+        let sessions = Arc::new(Sessions::local(at_most(1).1));
+        let inner = Server::mount(sessions, config.clone(), |sessions, handler, config| {
+            let guard = counts.by(McpGuard::new(sessions), gate.clone());
+            axum::Router::new().nest_service("/mcp", guard.inner(handler, config))
+        })
+        .await;
+        let answer = discover(&inner).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!((past() - told, gate.stats().admitted), (1, 0));
+        inner.shut_down().await;
 
-    // The outer half around something else: it is served, and nobody counts it.
-    let uncounted = || events::of("a call was served that no gate counts", "").len();
-    let (told, counts) = (uncounted(), gate.clone());
-    let sessions = Arc::new(Sessions::local(at_most(1).1));
-    let outer = Server::mount(sessions, config, |sessions, handler, config| {
-        let guard = McpGuard::new(sessions.clone()).calls(counts);
-        let rmcp = StreamableHttpService::new(handler, sessions, config);
-        axum::Router::new().nest_service("/mcp", guard.layer().layer(rmcp))
-    })
-    .await;
-    for _ in 0..3 {
-        let answer = discover(&outer).send().await.expect("an answer");
-        assert_eq!(answer.status(), StatusCode::OK);
+        // The outer half around something else: it is served, and nobody counts it.
+        let uncounted = || events::of("a call was served that no gate counts", "").len();
+        let told = uncounted();
+        let sessions = Arc::new(Sessions::local(at_most(1).1));
+        let outer = Server::mount(sessions, config, |sessions, handler, config| {
+            let guard = counts.by(McpGuard::new(sessions.clone()), gate.clone());
+            let rmcp = StreamableHttpService::new(handler, sessions, config);
+            axum::Router::new().nest_service("/mcp", guard.layer().layer(rmcp))
+        })
+        .await;
+        for _ in 0..3 {
+            let answer = discover(&outer).send().await.expect("an answer");
+            assert_eq!(answer.status(), StatusCode::OK);
+        }
+        // A session is counted, whoever makes the handler.
+        let id = outer.open(None).await;
+        assert_eq!(outer.echo(&id).await, StatusCode::OK);
+        assert_eq!((uncounted() - told, gate.stats().admitted), (1, 0));
+        outer.shut_down().await;
     }
-    // A session is counted, whoever makes the handler.
-    let id = outer.open(None).await;
-    assert_eq!(outer.echo(&id).await, StatusCode::OK);
-    assert_eq!((uncounted() - told, gate.stats().admitted), (1, 0));
-    outer.shut_down().await;
 }
 
 #[tokio::test]

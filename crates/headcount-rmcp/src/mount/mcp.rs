@@ -182,7 +182,7 @@ fn may_serve(gates: &Gates, handshake: Handshake) -> std::io::Result<()> {
             visit.decide(Verdict::Refused(NoRoom::Alone(refusal)));
             std::io::Error::other(refusal)
         }),
-        None if gates.calls.is_none() => Ok(()),
+        None if !gates.count() => Ok(()),
         None => {
             tracing::error!(
                 "a request came past McpGuard::layer, so that nobody counts it, and is refused: \

@@ -69,7 +69,7 @@ enum Stage {
     /// Part of a session, which is what counts.
     InSession,
     /// By itself, and counted by itself if there is a gate for it.
-    Alone(Option<Slot>),
+    Alone(#[expect(dead_code, reason = "it is dropped")] Slot),
 }
 
 /// Do requests that begin a handshake open a session?
@@ -195,19 +195,21 @@ impl Visit {
         Ok(())
     }
 
-    fn admit(&self) -> Result<Option<Slot>, Refusal> {
-        let Some(gate) = self.gates.of(self.asks.kind) else { return Ok(None) };
+    fn admit(&self) -> Result<Slot, Refusal> {
+        let Some(gate) = self.gates.of(self.asks.kind) else {
+            return self.gates.uncounted(self.asks.kind);
+        };
         let subject = self.asks.subject.as_ref().map_err(|bad| *bad)?.as_deref();
         let slot = self.gates.admit(gate, self.asks.kind, subject)?;
         if self.gates.anonymous.are_all(subject) {
             warn_of_anonymous("calls", self.asks.by_subjects, gate.limits_subjects());
         }
-        Ok(Some(slot))
+        Ok(slot)
     }
 
-    /// Is it counted by itself, or may a copy be?
+    /// Is it by itself, or may a copy be?
     pub(crate) fn has_slot(&self) -> bool {
-        matches!(*lock(&self.stage), Stage::Alone(Some(_))) || !lock(&self.copies).is_empty()
+        matches!(*lock(&self.stage), Stage::Alone(_)) || !lock(&self.copies).is_empty()
     }
 
     /// Has nobody been asked about it?
