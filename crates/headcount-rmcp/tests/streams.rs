@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::support::both::{Both, NEW, calls, is_refused};
-use crate::support::{Answer, Calls, LONG, Server, Sessions, at_most, eventually};
+use crate::support::{Answer, Calls, Handler, LONG, Server, Sessions, at_most, eventually};
 use headcount_rmcp::McpGuard;
 use reqwest::StatusCode;
 use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
@@ -63,6 +63,33 @@ async fn a_stream_that_goes_on_after_it_was_cut_off_is_a_stream() {
         eventually("its place is free", || streams.in_use() == 0).await;
         server.shut_down().await;
     }
+}
+
+#[tokio::test]
+async fn a_guard_of_two_services_knows_which_of_them_has_sessions() {
+    let streams = calls(1, 1);
+    let inner = LocalSessionManager::default().with_event_store(Arc::new(Endless));
+    let sessions = Arc::new(Sessions::new(inner, at_most(2).1));
+    let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false);
+    let stays = streams.clone();
+    let server = Server::mount(sessions, config, |sessions, handler, config| {
+        let guard = McpGuard::new(sessions).calls(calls(1, 1)).streams(stays);
+        let service = guard.service(handler, config.clone());
+        let none = || Err::<Handler, _>(std::io::Error::other("nobody asks for it"));
+        _ = guard.service(none, config.with_legacy_session_mode(true));
+        axum::Router::new().nest_service("/mcp", service)
+    })
+    .await;
+    let resume = || {
+        let request = server.client.get(server.url()).header("accept", "text/event-stream");
+        request.header("last-event-id", "1").header("mcp-session-id", "any").send()
+    };
+    let stream = resume().await.expect("an answer");
+    assert_eq!((stream.status(), streams.in_use()), (StatusCode::OK, 1));
+    assert_eq!(resume().await.expect("an answer").status(), StatusCode::SERVICE_UNAVAILABLE);
+    drop(stream);
+    eventually("its place is free", || streams.in_use() == 0).await;
+    server.shut_down().await;
 }
 
 #[tokio::test]

@@ -6,7 +6,6 @@
 //! layer with subjects is to be there, and refuses what comes past it.
 
 use std::fmt;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -127,7 +126,6 @@ impl<M: SessionManager, C: Clock + 'static> McpGuard<M, C> {
             true => Handshake::Opens,
             false => Handshake::IsACall,
         };
-        gates.without_sessions.store(handshake == Handshake::IsACall, Relaxed);
         let token = config.cancellation_token.clone();
         lock(&self.stops).push(Box::new(move || token.cancel()));
         let counted = move || {

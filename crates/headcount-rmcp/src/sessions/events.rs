@@ -4,6 +4,9 @@
 //! *Why it holds the visit*: with a store, rmcp lets the handler of a call run on
 //! when its client leaves, in a task that writes to the store until the handler has
 //! ended. That task has this store, and so the place of the call.
+//!
+//! *What is replayed by it*: streams that are in no session, for which rmcp makes no
+//! handler. So they are let in here. A session's are replayed by the inner manager.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,19 +16,19 @@ use rmcp::transport::streamable_http_server::session::{
     EventId, EventStore, EventStoreError, EventStream, ServerSseMessage,
 };
 
-use crate::visit::request::Visit;
+use crate::visit::request::{Handshake, Verdict, Visit};
 
 /// The store; within a visit, one that holds the visit.
 pub(crate) fn within_visit(inner: Arc<dyn EventStore>) -> Arc<dyn EventStore> {
     match Visit::current() {
-        Some(_visit) => Arc::new(VisitedStore { inner, _visit }),
+        Some(visit) => Arc::new(VisitedStore { inner, visit }),
         None => inner,
     }
 }
 
 struct VisitedStore {
     inner: Arc<dyn EventStore>,
-    _visit: Arc<Visit>,
+    visit: Arc<Visit>,
 }
 
 #[async_trait]
@@ -42,6 +45,9 @@ impl EventStore for VisitedStore {
         &self,
         last_event_id: &str,
     ) -> Result<EventStream, EventStoreError> {
+        self.visit.is_served(Handshake::IsACall).inspect_err(|refusal| {
+            self.visit.decide(Verdict::NotReplayed(*refusal));
+        })?;
         self.inner.replay_events_after(last_event_id).await
     }
 }

@@ -70,8 +70,6 @@ impl<C: Clock + 'static> Admits for CallGate<C> {
 pub(crate) struct Gates {
     pub(crate) calls: Option<Arc<dyn Admits>>,
     pub(crate) streams: Option<Arc<dyn Admits>>,
-    /// rmcp has no sessions at all.
-    pub(crate) without_sessions: AtomicBool,
     pub(crate) anonymous: Anonymous,
     warned: AtomicBool,
     /// Nobody is let in any more, also where no gate counts.

@@ -6,8 +6,8 @@
 //! manager does elsewhere, in a session's own task, has no visit.
 //!
 //! *What a request is*: rmcp alone knows, since the body says so. Before it serves
-//! one it either asks the manager for the session, or makes a handler (`mcp.rs`);
-//! whichever comes first decides. A head that names a session decides nothing: a
+//! one it asks the manager for the session, makes a handler (`mcp.rs`), or has stored
+//! events replayed (`events.rs`); whichever comes first decides. A head that names a session decides nothing: a
 //! body can say that it has none.
 //!
 //! *How many there are*: something between the layer and rmcp may send copies of a
@@ -91,6 +91,8 @@ pub(crate) enum NoRoom {
 #[derive(Debug)]
 pub(crate) enum Verdict {
     Refused(NoRoom),
+    /// A stream that is in no session; rmcp makes an empty one of it.
+    NotReplayed(Refusal),
     /// There is no such session, any more.
     Gone,
 }
