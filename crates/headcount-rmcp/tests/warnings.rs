@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::support::both::Both;
 use crate::support::{Answer, Server, Sessions, Time, at_most, events, x_client};
 use headcount::{Gate, Limit};
 use headcount_rmcp::{CallGate, McpGuard};
@@ -133,4 +134,31 @@ async fn subjects_that_find_nobody_are_told_of_once() {
         assert_eq!(told() - told_so, usize::from(!names));
         server.shut_down().await;
     }
+}
+
+#[tokio::test]
+async fn streams_that_are_all_anonymous_are_told_of_though_calls_are_too() {
+    let told = || events::of("the first hundred streams were all", "the gate's").len();
+    let sessions = Arc::new(Sessions::local(at_most(1).1));
+    let config = StreamableHttpServerConfig::default();
+    let (counts, stays) = (calls(), calls());
+    stays.set_subject_limit(Limit::at_most(2));
+    let both = Both {
+        server: Server::mount(sessions, config, |sessions, handler, config| {
+            let guard = McpGuard::new(sessions).calls(counts.clone()).streams(stays.clone());
+            axum::Router::new().nest_service("/mcp", guard.service(handler, config))
+        })
+        .await,
+        calls: counts,
+        streams: stays,
+    };
+    for _ in 0..110 {
+        assert_eq!(both.echo("alice").await.status, StatusCode::OK);
+    }
+    let told_so = told();
+    for stream in 0..110 {
+        assert_eq!(both.listen("alice").await.status(), StatusCode::OK);
+        assert_eq!(told() - told_so, usize::from(stream >= 99));
+    }
+    both.shut_down().await;
 }

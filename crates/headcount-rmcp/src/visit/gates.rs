@@ -70,7 +70,7 @@ impl<C: Clock + 'static> Admits for CallGate<C> {
 pub(crate) struct Gates {
     pub(crate) calls: Option<Arc<dyn Admits>>,
     pub(crate) streams: Option<Arc<dyn Admits>>,
-    pub(crate) anonymous: Anonymous,
+    anonymous: [Anonymous; 2],
     warned: AtomicBool,
     /// Nobody is let in any more, also where no gate counts.
     closed: AtomicBool,
@@ -109,6 +109,11 @@ impl Gates {
     /// Is there a gate for anything?
     pub(crate) fn count(&self) -> bool {
         self.calls.is_some() || self.streams.is_some()
+    }
+
+    /// Those who come to the gate of these.
+    pub(crate) fn anonymous(&self, kind: Kind) -> &Anonymous {
+        &self.anonymous[kind as usize]
     }
 
     /// A place by this gate.

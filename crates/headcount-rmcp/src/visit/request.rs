@@ -202,9 +202,14 @@ impl Visit {
             return self.gates.uncounted(self.asks.kind);
         };
         let subject = self.asks.subject.as_ref().map_err(|bad| *bad)?.as_deref();
-        let slot = self.gates.admit(gate, self.asks.kind, subject)?;
-        if self.gates.anonymous.are_all(subject) {
-            warn_of_anonymous("calls", self.asks.by_subjects, gate.limits_subjects());
+        let kind = self.asks.kind;
+        let slot = self.gates.admit(gate, kind, subject)?;
+        if self.gates.anonymous(kind).are_all(subject) {
+            let what = match kind {
+                Kind::Call => "calls",
+                Kind::Stream => "streams",
+            };
+            warn_of_anonymous(what, self.asks.by_subjects, gate.limits_subjects());
         }
         Ok(slot)
     }
