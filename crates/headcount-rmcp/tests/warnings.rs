@@ -106,6 +106,23 @@ async fn half_a_guard_is_told_of() {
         assert_eq!(outer.echo(&id).await, StatusCode::OK);
         assert_eq!((uncounted() - told, gate.stats().admitted), (1, 0));
         outer.shut_down().await;
+
+        // Another route within the layer is no call.
+        let told = uncounted();
+        let sessions = Arc::new(Sessions::local(at_most(1).1));
+        let config = StreamableHttpServerConfig::default();
+        let both = Server::mount(sessions, config, |sessions, handler, config| {
+            let guard = counts.by(McpGuard::new(sessions), gate.clone());
+            axum::Router::new()
+                .nest_service("/mcp", guard.inner(handler, config))
+                .route("/login", axum::routing::post(async || "welcome"))
+                .layer(guard.layer())
+        })
+        .await;
+        let login = both.client.post(both.url().replace("/mcp", "/login"));
+        assert_eq!(login.send().await.expect("an answer").status(), StatusCode::OK);
+        assert_eq!(uncounted(), told);
+        both.shut_down().await;
     }
 }
 

@@ -235,7 +235,7 @@ where
                 response.map(|body| GateBody::holding(body, visit))
             }
             None => {
-                if *this.is_call && status.is_success() && this.visit.is_unknown() {
+                if *this.is_call && status.is_success() && this.visit.is_uncounted() {
                     this.layer.gates.warn_of_uncounted();
                 }
                 response.map(GateBody::inner)

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::GuardError;
 use crate::rules::{OpenStreams, Pings, ReleaseOn};
-use crate::sessions::caller::{decided, decided_opening, in_session, may_use};
+use crate::sessions::caller::{asked_about, decided, decided_opening, in_session, may_use};
 use crate::sessions::events::within_visit;
 use crate::sessions::guard::GuardedSessions;
 use crate::sessions::handing::{Handing, asks_for_work};
@@ -274,6 +274,7 @@ impl<M: SessionManager, C: Clock + 'static> SessionManager for GuardedSessions<M
 
     /// rmcp asks for it with every request.
     fn event_store(&self) -> Option<Arc<dyn EventStore>> {
+        asked_about();
         self.shared.warn_of_unbounded_calls();
         self.inner().event_store().map(within_visit)
     }

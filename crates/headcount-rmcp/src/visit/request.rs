@@ -47,6 +47,8 @@ pub(crate) struct Visit {
     verdict: Arc<OnceLock<Verdict>>,
     /// It has gone into rmcp.
     entered: AtomicBool,
+    /// rmcp has asked something about it.
+    asked: AtomicBool,
     /// Of copies of the request that something between the layer and rmcp has made.
     copies: Mutex<Vec<Arc<Self>>>,
 }
@@ -110,6 +112,7 @@ impl Visit {
             body: Mutex::default(),
             verdict,
             entered: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
             copies: Mutex::default(),
         })
     }
@@ -219,9 +222,14 @@ impl Visit {
         matches!(*lock(&self.stage), Stage::Alone(_)) || !lock(&self.copies).is_empty()
     }
 
-    /// Has nobody been asked about it?
-    pub(crate) fn is_unknown(&self) -> bool {
-        matches!(*lock(&self.stage), Stage::Unknown)
+    /// rmcp has it, and asks.
+    pub(crate) fn is_asked_about(&self) {
+        self.asked.store(true, Relaxed);
+    }
+
+    /// Has rmcp served it, and nobody let it in?
+    pub(crate) fn is_uncounted(&self) -> bool {
+        self.asked.load(Relaxed) && matches!(*lock(&self.stage), Stage::Unknown)
     }
 }
 
