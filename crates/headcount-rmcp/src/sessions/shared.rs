@@ -105,10 +105,19 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
         let says =
             !self.calls_are_bounded.load(Relaxed) && !self.calls_are_bounded.swap(true, Relaxed);
         if says {
+            let how = match self.rules.target {
+                Target::Headcount => {
+                    "McpGuard::calls, or by a GateLayer with carries_no_session; \
+                     Rules::calls_bounded_elsewhere says"
+                }
+                Target::McpSession => {
+                    "a GateLayer with carries_no_session; \
+                     BoundedSessionManagerBuilder::calls_bounded_elsewhere says"
+                }
+            };
             tracing::warn!(
                 "calls of clients without sessions are served and not bounded: bound them by \
-                 McpGuard::calls, or by a GateLayer with carries_no_session; \
-                 Rules::calls_bounded_elsewhere says that they are"
+                 {how} that they are"
             );
         }
     }
