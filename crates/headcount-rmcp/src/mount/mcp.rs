@@ -166,6 +166,9 @@ impl<M: SessionManager, C: Clock + 'static> McpGuard<M, C> {
         if self.layer.has_subjects() {
             self.sessions.expects_subjects();
         }
+        if self.layer.gates().count() {
+            self.sessions.expects_layer();
+        }
         if self.layer.gates().calls.is_some() {
             self.sessions.calls_are_bounded();
         }

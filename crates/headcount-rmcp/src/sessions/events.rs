@@ -18,17 +18,26 @@ use rmcp::transport::streamable_http_server::session::{
 
 use crate::visit::request::{Handshake, Verdict, Visit};
 
-/// The store; within a visit, one that holds the visit.
-pub(crate) fn within_visit(inner: Arc<dyn EventStore>) -> Arc<dyn EventStore> {
-    match Visit::current() {
-        Some(visit) => Arc::new(VisitedStore { inner, visit }),
-        None => inner,
+/// The store, for the request that is served here. Past the layer of a guard it
+/// replays nothing.
+pub(crate) fn within_visit(inner: Arc<dyn EventStore>, past: Past) -> Arc<dyn EventStore> {
+    let visit = Visit::current();
+    match (&visit, past) {
+        (None, Past::IsServed) => inner,
+        _ => Arc::new(VisitedStore { inner, visit }),
     }
+}
+
+/// What becomes of a replay that nobody would count?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Past {
+    IsServed,
+    IsRefused,
 }
 
 struct VisitedStore {
     inner: Arc<dyn EventStore>,
-    visit: Arc<Visit>,
+    visit: Option<Arc<Visit>>,
 }
 
 #[async_trait]
@@ -45,9 +54,17 @@ impl EventStore for VisitedStore {
         &self,
         last_event_id: &str,
     ) -> Result<EventStream, EventStoreError> {
-        self.visit.is_served(Handshake::IsACall).inspect_err(|refusal| {
-            self.visit.decide(Verdict::NotReplayed(*refusal));
-        })?;
+        let Some(visit) = &self.visit else {
+            tracing::error!(
+                "a stream was to be replayed past McpGuard::layer, so that nobody counts it, and \
+                 is refused: mount what McpGuard::service makes, or what McpGuard::inner does \
+                 within McpGuard::layer"
+            );
+            return Err("nobody counts this request".into());
+        };
+        visit
+            .is_served(Handshake::IsACall)
+            .inspect_err(|refusal| visit.decide(Verdict::NotReplayed(*refusal)))?;
         self.inner.replay_events_after(last_event_id).await
     }
 }

@@ -148,6 +148,11 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
         self.shared.expects_subjects.store(true, Relaxed);
     }
 
+    /// From now on, no stream is replayed past a layer.
+    pub(crate) fn expects_layer(&self) {
+        self.shared.expects_layer.store(true, Relaxed);
+    }
+
     /// Calls without a session are counted.
     pub(crate) fn calls_are_bounded(&self) {
         self.shared.calls_are_bounded.store(true, Relaxed);

@@ -1,6 +1,7 @@
 //! Read after `guard.rs`. What rmcp asks of a guarded manager, step by step.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use futures_core::Stream;
 use headcount::{Activity, Clock, CloseReason};
@@ -14,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::error::GuardError;
 use crate::rules::{OpenStreams, Pings, ReleaseOn};
 use crate::sessions::caller::{asked_about, decided, decided_opening, in_session, may_use};
-use crate::sessions::events::within_visit;
+use crate::sessions::events::{Past, within_visit};
 use crate::sessions::guard::GuardedSessions;
 use crate::sessions::handing::{Handing, asks_for_work};
 use crate::sessions::live::Live;
@@ -276,6 +277,10 @@ impl<M: SessionManager, C: Clock + 'static> SessionManager for GuardedSessions<M
     fn event_store(&self) -> Option<Arc<dyn EventStore>> {
         asked_about();
         self.shared.warn_of_unbounded_calls();
-        self.inner().event_store().map(within_visit)
+        let past = match self.shared.expects_layer.load(Relaxed) {
+            true => Past::IsRefused,
+            false => Past::IsServed,
+        };
+        self.inner().event_store().map(|store| within_visit(store, past))
     }
 }

@@ -55,6 +55,8 @@ pub(crate) struct Shared<M: SessionManager, C: Clock + 'static> {
     pub(crate) rules: Rules,
     /// A layer is to say who asks, always.
     pub(crate) expects_subjects: AtomicBool,
+    /// A layer is to have the place of what has no session.
+    pub(crate) expects_layer: AtomicBool,
     /// Calls without a session are counted, or it was said that they are not.
     pub(crate) calls_are_bounded: AtomicBool,
     anonymous: Anonymous,
@@ -81,6 +83,7 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
             calls_are_bounded: AtomicBool::new(rules.calls_bounded_elsewhere),
             rules,
             expects_subjects: AtomicBool::new(false),
+            expects_layer: AtomicBool::new(false),
             anonymous: Anonymous::default(),
             registry: scc::HashMap::default(),
             making: AtomicUsize::new(0),

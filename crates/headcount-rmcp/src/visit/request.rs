@@ -241,7 +241,8 @@ impl fmt::Debug for Visit {
 }
 
 /// A body that mostly comes in one part, which is not copied then. Of more than
-/// one it is a copy, however small they are.
+/// one it is a copy, however small they are. It is no longer than rmcp reads: that is
+/// its `max_request_body_bytes`.
 #[derive(Default)]
 struct Kept {
     first: Bytes,
