@@ -206,3 +206,14 @@ async fn events_say_what_happened_once() {
         assert!(!created[0].contains("alice") && !closed[0].contains("alice"));
     }
 }
+
+#[test]
+fn a_warning_of_unbounded_calls_names_what_this_manager_takes() {
+    events::record();
+    assert!(BoundedSessionManagerBuilder::new(1).build().event_store().is_none());
+    let text = "calls of clients without sessions are served and not bounded: bound them by a \
+                GateLayer with carries_no_session; \
+                BoundedSessionManagerBuilder::calls_bounded_elsewhere says that they are";
+    // Other tests are told it too.
+    assert!(!events::of(text, "").is_empty());
+}

@@ -78,6 +78,27 @@ async fn not_your_session() {
     server.shut_down().await;
 }
 
+#[tokio::test]
+async fn a_session_that_drains_is_deleted_by_its_own_subject_alone() {
+    let (_, gate) = at_most(1);
+    let server = Server::start(gate).await;
+    let id = server.open(Some("alice")).await;
+    let call = server.call(&id, 2, "wait").await;
+    Calls::one(&server.calls.begun).await;
+    server.sessions.gate().close_all(CloseReason::Closed);
+    server.sessions.reap();
+    assert_eq!(server.draining(), 1);
+    for subject in ["bob", "b o b"] {
+        // rmcp deletes what it has stored where this is answered 202.
+        let request = requests(&server, &id).swap_remove(5).header("x-client", subject);
+        assert_eq!(request.send().await.expect("an answer").status(), StatusCode::NOT_FOUND);
+    }
+    assert_eq!(server.delete(&id).await, StatusCode::ACCEPTED);
+    server.calls.may_end.add_permits(1);
+    drop(call);
+    server.shut_down().await;
+}
+
 /// A server where subjects are addresses, all of them this one.
 async fn by_address(layer: McpLayer) -> Server<Sessions> {
     let (_, gate) = at_most(2);

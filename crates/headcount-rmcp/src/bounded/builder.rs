@@ -16,6 +16,7 @@ pub struct BoundedSessionManagerBuilder {
     max_lifetime: Option<Duration>,
     session_config: Option<SessionConfig>,
     rate_limit: Option<(usize, Duration)>,
+    calls_bounded_elsewhere: bool,
 }
 
 impl BoundedSessionManagerBuilder {
@@ -32,6 +33,7 @@ impl BoundedSessionManagerBuilder {
             max_lifetime: None,
             session_config: None,
             rate_limit: None,
+            calls_bounded_elsewhere: false,
         }
     }
 
@@ -69,6 +71,13 @@ impl BoundedSessionManagerBuilder {
         self
     }
 
+    /// As [`Rules::calls_bounded_elsewhere`](crate::Rules::calls_bounded_elsewhere).
+    #[must_use]
+    pub fn calls_bounded_elsewhere(mut self) -> Self {
+        self.calls_bounded_elsewhere = true;
+        self
+    }
+
     /// The manager.
     pub fn build(self) -> Arc<BoundedSessionManager> {
         let explicit = self.session_config.is_some();
@@ -82,8 +91,25 @@ impl BoundedSessionManagerBuilder {
         let settings = Settings {
             max_lifetime: self.max_lifetime,
             rate_limit: self.rate_limit,
+            calls_bounded_elsewhere: self.calls_bounded_elsewhere,
             ..Settings::new(self.max_sessions, config)
         };
         Arc::new(BoundedSessionManager::set(settings))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use super::*;
+
+    #[test]
+    fn there_is_nothing_to_tell_of_calls_that_are_bounded_elsewhere() {
+        let says_nothing = |builder: BoundedSessionManagerBuilder| {
+            builder.build().sessions().shared.calls_are_bounded.load(Relaxed)
+        };
+        assert!(!says_nothing(BoundedSessionManagerBuilder::new(1)));
+        assert!(says_nothing(BoundedSessionManagerBuilder::new(1).calls_bounded_elsewhere()));
     }
 }

@@ -15,12 +15,19 @@ pub(super) struct Settings {
     pub(super) config: SessionConfig,
     pub(super) max_lifetime: Option<Duration>,
     pub(super) rate_limit: Option<(usize, Duration)>,
+    pub(super) calls_bounded_elsewhere: bool,
 }
 
 impl Settings {
     pub(super) fn new(max_sessions: usize, config: SessionConfig) -> Self {
         assert!(max_sessions >= 1, "max_sessions must be at least 1, got 0");
-        Self { max_sessions, config, max_lifetime: None, rate_limit: None }
+        Self {
+            max_sessions,
+            config,
+            max_lifetime: None,
+            rate_limit: None,
+            calls_bounded_elsewhere: false,
+        }
     }
 
     pub(super) fn with_rate_limit(mut self, max_creates: usize, window: Duration) -> Self {
@@ -87,6 +94,7 @@ impl Settings {
             begins: Begins::Established,
             target: Target::McpSession,
             reason: self.reasons(),
+            calls_bounded_elsewhere: self.calls_bounded_elsewhere,
             ..Rules::default().release_on(ReleaseOn::Closed).open_streams(OpenStreams::Ignored)
         };
         GuardedSessions::with_rules(inner, self.gate(), rules)

@@ -5,15 +5,14 @@
 //! whatever the manager's error is. So this layer opens a visit around the
 //! request (`request.rs`), and puts the right answer in the place of that 500.
 //!
-//! What has no session is let in where rmcp makes a handler for it (`mcp.rs`), and
-//! here where it makes none. Its slot goes with the response's body.
+//! What has no session is let in where rmcp makes a handler for it (`mcp.rs`), or has
+//! it replayed (`events.rs`). Its slot goes with the response's body.
 
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -29,8 +28,8 @@ use tower_service::Service;
 use crate::mount::addressed::{addressed, message};
 use crate::rules::OtherSubjects;
 use crate::visit::gates::{Gates, Kind};
-use crate::visit::heads::{listens, names_session, resumes};
-use crate::visit::request::{Asks, Handshake, NoRoom, Verdict, Visit};
+use crate::visit::heads::{listens, resumes};
+use crate::visit::request::{Asks, NoRoom, Verdict, Visit};
 
 /// Answers a refused client of a [guarded](crate::GuardedSessions) rmcp service
 /// with 503 or 429 and `Retry-After`, and one whose session has ended with 404,
@@ -124,13 +123,6 @@ impl McpLayer {
         };
         Visit::new(asks, Arc::clone(&self.gates))
     }
-
-    /// Does rmcp answer with a stream that is in no session, and make no handler
-    /// for it?
-    fn replays(&self, parts: &Parts) -> bool {
-        let without_sessions = self.gates.without_sessions.load(Relaxed);
-        resumes(parts) && (without_sessions || !names_session(parts))
-    }
 }
 
 /// Does a client stay who it is?
@@ -194,20 +186,13 @@ where
         let visit = self.layer.visit(&parts);
         let layer = Arc::clone(&self.layer);
         let asker = layer.answers.asker(&parts, visit.subject());
-        if self.layer.replays(&parts)
-            && let Err(refusal) = visit.is_served(Handshake::IsACall)
-        {
-            let no = NoRoom::Alone(refusal);
-            return McpFuture { state: State::Refused { no }, visit, asker, layer };
-        }
         // For whom the task-local is lost on the way (`visited.rs`).
         parts.extensions.insert(Arc::clone(&visit));
         let is_call = parts.method == Method::POST;
         // Within the visit too: a service may do its work before its future is
         // polled.
         let served = visit.hosts(|| self.inner.call(Request::from_parts(parts, body)));
-        let state = State::Served { served: Visit::of(&visit, served), is_call };
-        McpFuture { state, visit, asker, layer }
+        McpFuture { served: Visit::of(&visit, served), is_call, visit, asker, layer }
     }
 }
 
@@ -215,18 +200,11 @@ pin_project! {
     /// The answer of a [`McpService`].
     pub struct McpFuture<F> {
         #[pin]
-        state: State<F>,
+        served: TaskLocalFuture<Arc<Visit>, F>,
+        is_call: bool,
         visit: Arc<Visit>,
         asker: Asker,
         layer: Arc<McpLayer>,
-    }
-}
-
-pin_project! {
-    #[project = StateProjection]
-    enum State<F> {
-        Served { #[pin] served: TaskLocalFuture<Arc<Visit>, F>, is_call: bool },
-        Refused { no: NoRoom },
     }
 }
 
@@ -239,18 +217,17 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (served, is_call) = match this.state.project() {
-            StateProjection::Served { served, is_call } => (served, *is_call),
-            StateProjection::Refused { no } => {
-                return Poll::Ready(Ok(refused(this.layer, this.asker, this.visit, no)));
-            }
-        };
-        let response = ready!(served.poll(cx))?;
+        let response = ready!(this.served.poll(cx))?;
         let status = response.status();
-        // Where rmcp made the best of a refusal, as of a stream that is not
+        // Where rmcp made the best of a refusal, as of a session's stream that is not
         // resumed, that stands.
-        let verdict = this.visit.verdict().filter(|_| status == StatusCode::INTERNAL_SERVER_ERROR);
+        let is_failed = status == StatusCode::INTERNAL_SERVER_ERROR;
+        let verdict = this.visit.verdict();
+        let verdict = verdict.filter(|is| is_failed || matches!(is, Verdict::NotReplayed(_)));
         let answer = match verdict {
+            Some(Verdict::NotReplayed(refusal)) => {
+                refused(this.layer, this.asker, this.visit, &NoRoom::Alone(*refusal))
+            }
             Some(Verdict::Refused(no)) => refused(this.layer, this.asker, this.visit, no),
             Some(Verdict::Gone) => gone(),
             None if this.visit.has_slot() => {
@@ -258,7 +235,7 @@ where
                 response.map(|body| GateBody::holding(body, visit))
             }
             None => {
-                if is_call && status.is_success() && this.visit.is_unknown() {
+                if *this.is_call && status.is_success() && this.visit.is_uncounted() {
                     this.layer.gates.warn_of_uncounted();
                 }
                 response.map(GateBody::inner)

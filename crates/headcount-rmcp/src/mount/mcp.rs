@@ -6,7 +6,6 @@
 //! layer with subjects is to be there, and refuses what comes past it.
 
 use std::fmt;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -127,7 +126,6 @@ impl<M: SessionManager, C: Clock + 'static> McpGuard<M, C> {
             true => Handshake::Opens,
             false => Handshake::IsACall,
         };
-        gates.without_sessions.store(handshake == Handshake::IsACall, Relaxed);
         let token = config.cancellation_token.clone();
         lock(&self.stops).push(Box::new(move || token.cancel()));
         let counted = move || {
@@ -139,24 +137,37 @@ impl<M: SessionManager, C: Clock + 'static> McpGuard<M, C> {
 
     /// Lets nobody in any more, and ends all that is there: sessions, then calls,
     /// which have up to five seconds, then streams. It is done when the sessions
-    /// have left; a client that reads nothing does not keep it from that.
+    /// have left; a client that reads nothing does not keep it from that, nor does a
+    /// handler that never ends. After 12 seconds at most it is done all the same,
+    /// and a warning says that sessions are left.
     ///
     /// It cancels the `cancellation_token` of each configuration that it was given.
     pub async fn shutdown(&self) {
         let gates = self.layer.gates();
         gates.close();
+        let sessions = timeout(CALLS_END + PATIENCE, self.sessions.shutdown());
         let calls = timeout(CALLS_END, gates.emptied(Kind::Call));
-        _ = tokio::join!(self.sessions.shutdown(), calls);
+        _ = tokio::join!(sessions, calls);
         for stop in lock(&self.stops).iter() {
             stop();
         }
+        // What rmcp does not stop by itself, as a handshake, is cancelled by now.
+        let sessions = timeout(CALLS_END + PATIENCE, self.sessions.shutdown());
         let left = async { tokio::join!(gates.emptied(Kind::Call), gates.emptied(Kind::Stream)) };
-        _ = timeout(PATIENCE, left).await;
+        let (sessions, _) = tokio::join!(sessions, timeout(PATIENCE, left));
+        if sessions.is_err() {
+            tracing::warn!(
+                "sessions are left after a shutdown: a handler does not look at its cancellation"
+            );
+        }
     }
 
     fn bind(&self) {
         if self.layer.has_subjects() {
             self.sessions.expects_subjects();
+        }
+        if self.layer.gates().count() {
+            self.sessions.expects_layer();
         }
         if self.layer.gates().calls.is_some() {
             self.sessions.calls_are_bounded();
@@ -172,7 +183,7 @@ fn may_serve(gates: &Gates, handshake: Handshake) -> std::io::Result<()> {
             visit.decide(Verdict::Refused(NoRoom::Alone(refusal)));
             std::io::Error::other(refusal)
         }),
-        None if gates.calls.is_none() => Ok(()),
+        None if !gates.count() => Ok(()),
         None => {
             tracing::error!(
                 "a request came past McpGuard::layer, so that nobody counts it, and is refused: \

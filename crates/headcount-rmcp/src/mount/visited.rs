@@ -53,8 +53,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (parts, body) = request.into_parts();
-        let visit = parts.extensions.get::<Arc<Visit>>().cloned();
+        let (mut parts, body) = request.into_parts();
+        let visit = parts.extensions.get::<Arc<Visit>>().map(Visit::enters);
+        if let Some(visit) = &visit {
+            parts.extensions.insert(Arc::clone(visit));
+        }
         let is_read = parts.method == Method::POST && !names_session(&parts);
         let keeps = visit.clone().filter(|_| is_read);
         let request = Request::from_parts(parts, VisitedBody { inner: body, keeps });

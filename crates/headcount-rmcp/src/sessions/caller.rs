@@ -7,6 +7,13 @@ use crate::error::GuardError;
 use crate::sessions::tag::SessionTag;
 use crate::visit::request::{NoRoom, Verdict, Visit};
 
+/// rmcp serves a request here.
+pub(crate) fn asked_about() {
+    if let Some(visit) = Visit::current() {
+        visit.is_asked_about();
+    }
+}
+
 /// The request that is served here is part of a session.
 pub(crate) fn in_session() {
     if let Some(visit) = Visit::current() {

@@ -118,7 +118,9 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     /// Closes the gate for good and ends every session, and waits until all
     /// have left: then all counts are 0, and the task of this has stopped.
     ///
-    /// rmcp waits up to five seconds for handlers that run on, then cancels them.
+    /// rmcp waits up to five seconds for handlers that run on, then cancels them;
+    /// a handshake it does not, so that one that never ends keeps this waiting:
+    /// [`McpGuard::shutdown`](crate::McpGuard::shutdown) cancels it.
     pub async fn shutdown(&self) {
         self.gate().close_all(CloseReason::Shutdown);
         let reaper = std::mem::replace(&mut *lock(&self.reaper), Reaper::Stopped);
@@ -144,6 +146,11 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     /// From now on, nobody is anonymous for lack of a layer.
     pub(crate) fn expects_subjects(&self) {
         self.shared.expects_subjects.store(true, Relaxed);
+    }
+
+    /// From now on, no stream is replayed past a layer.
+    pub(crate) fn expects_layer(&self) {
+        self.shared.expects_layer.store(true, Relaxed);
     }
 
     /// Calls without a session are counted.

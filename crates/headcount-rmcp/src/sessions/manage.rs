@@ -1,6 +1,7 @@
 //! Read after `guard.rs`. What rmcp asks of a guarded manager, step by step.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use futures_core::Stream;
 use headcount::{Activity, Clock, CloseReason};
@@ -13,7 +14,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::GuardError;
 use crate::rules::{OpenStreams, Pings, ReleaseOn};
-use crate::sessions::caller::{decided, decided_opening, in_session, may_use};
+use crate::sessions::caller::{asked_about, decided, decided_opening, in_session, may_use};
+use crate::sessions::events::{Past, within_visit};
 use crate::sessions::guard::GuardedSessions;
 use crate::sessions::handing::{Handing, asks_for_work};
 use crate::sessions::live::Live;
@@ -22,6 +24,7 @@ use crate::sessions::shared::PATIENCE;
 use crate::sessions::stream::GuardedStream;
 use crate::sessions::tag::SessionTag;
 use crate::sessions::transport::GuardedTransport;
+use crate::visit::request::Visit;
 
 impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     /// The session, if there is one that this request may use.
@@ -80,7 +83,8 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
         let mut leaves_soon = false;
         if let Some(live) = &live {
             // rmcp itself closes only what has ended, in no visit.
-            if live.handle.reason().is_none() && !may_use(live.handle.tag()) {
+            let is_of_rmcp = live.handle.reason().is_some() && Visit::current().is_none();
+            if !is_of_rmcp && !may_use(live.handle.tag()) {
                 return Err(GuardError::Unknown);
             }
             let reason = live.end(CloseReason::Closed);
@@ -271,7 +275,12 @@ impl<M: SessionManager, C: Clock + 'static> SessionManager for GuardedSessions<M
 
     /// rmcp asks for it with every request.
     fn event_store(&self) -> Option<Arc<dyn EventStore>> {
+        asked_about();
         self.shared.warn_of_unbounded_calls();
-        self.inner().event_store()
+        let past = match self.shared.expects_layer.load(Relaxed) {
+            true => Past::IsRefused,
+            false => Past::IsServed,
+        };
+        self.inner().event_store().map(|store| within_visit(store, past))
     }
 }

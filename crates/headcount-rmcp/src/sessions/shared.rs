@@ -55,6 +55,8 @@ pub(crate) struct Shared<M: SessionManager, C: Clock + 'static> {
     pub(crate) rules: Rules,
     /// A layer is to say who asks, always.
     pub(crate) expects_subjects: AtomicBool,
+    /// A layer is to have the place of what has no session.
+    pub(crate) expects_layer: AtomicBool,
     /// Calls without a session are counted, or it was said that they are not.
     pub(crate) calls_are_bounded: AtomicBool,
     anonymous: Anonymous,
@@ -81,6 +83,7 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
             calls_are_bounded: AtomicBool::new(rules.calls_bounded_elsewhere),
             rules,
             expects_subjects: AtomicBool::new(false),
+            expects_layer: AtomicBool::new(false),
             anonymous: Anonymous::default(),
             registry: scc::HashMap::default(),
             making: AtomicUsize::new(0),
@@ -105,10 +108,19 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
         let says =
             !self.calls_are_bounded.load(Relaxed) && !self.calls_are_bounded.swap(true, Relaxed);
         if says {
+            let how = match self.rules.target {
+                Target::Headcount => {
+                    "McpGuard::calls, or by a GateLayer with carries_no_session; \
+                     Rules::calls_bounded_elsewhere says"
+                }
+                Target::McpSession => {
+                    "a GateLayer with carries_no_session; \
+                     BoundedSessionManagerBuilder::calls_bounded_elsewhere says"
+                }
+            };
             tracing::warn!(
                 "calls of clients without sessions are served and not bounded: bound them by \
-                 McpGuard::calls, or by a GateLayer with carries_no_session; \
-                 Rules::calls_bounded_elsewhere says that they are"
+                 {how} that they are"
             );
         }
     }

@@ -9,7 +9,7 @@
 //!
 //! | writes, then reads | partner | without the fence |
 //! |---|---|---|
-//! | `under_way`, then whether the gate is closed (`admit`) | closes the gate, then reads `under_way` (`emptied`) | a shutdown is done while a call begins |
+//! | `under_way`, then whether the gate is closed (`begins`) | closes the gate, then reads `under_way` (`emptied`) | a shutdown is done while a call begins |
 //!
 //! A call is taken off `under_way` after its slot is back.
 
@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*, fence};
 
 use headcount::{Clock, CloseReason, Gate, Rejected, SystemClock};
+use headcount_tower::Refusal;
 use tokio::sync::Notify;
 
 use crate::visit::anonymous::Anonymous;
@@ -69,10 +70,10 @@ impl<C: Clock + 'static> Admits for CallGate<C> {
 pub(crate) struct Gates {
     pub(crate) calls: Option<Arc<dyn Admits>>,
     pub(crate) streams: Option<Arc<dyn Admits>>,
-    /// rmcp has no sessions at all.
-    pub(crate) without_sessions: AtomicBool,
-    pub(crate) anonymous: Anonymous,
+    anonymous: [Anonymous; 2],
     warned: AtomicBool,
+    /// Nobody is let in any more, also where no gate counts.
+    closed: AtomicBool,
     under_way: Arc<UnderWay>,
 }
 
@@ -105,6 +106,16 @@ impl Gates {
         }
     }
 
+    /// Is there a gate for anything?
+    pub(crate) fn count(&self) -> bool {
+        self.calls.is_some() || self.streams.is_some()
+    }
+
+    /// Those who come to the gate of these.
+    pub(crate) fn anonymous(&self, kind: Kind) -> &Anonymous {
+        &self.anonymous[kind as usize]
+    }
+
     /// A place by this gate.
     pub(crate) fn admit(
         &self,
@@ -112,16 +123,26 @@ impl Gates {
         kind: Kind,
         subject: Option<&str>,
     ) -> Result<Slot, Rejected> {
-        self.under_way.of(kind).fetch_add(1, AcqRel);
-        fence(SeqCst);
-        let mut slot = Slot { held: None, kind, under_way: Arc::clone(&self.under_way) };
+        let mut slot = self.begins(kind);
         slot.held = Some(gate.admit(subject)?);
         Ok(slot)
     }
 
+    /// A place where no gate counts, of which a shutdown knows all the same.
+    pub(crate) fn uncounted(&self, kind: Kind) -> Result<Slot, Refusal> {
+        let slot = self.begins(kind);
+        if self.closed.load(Relaxed) { Err(Refusal::Ended) } else { Ok(slot) }
+    }
+
+    fn begins(&self, kind: Kind) -> Slot {
+        self.under_way.of(kind).fetch_add(1, AcqRel);
+        fence(SeqCst);
+        Slot { held: None, kind, under_way: Arc::clone(&self.under_way) }
+    }
+
     /// Says once that something was served which should have been counted.
     pub(crate) fn warn_of_uncounted(&self) {
-        if self.calls.is_some() && !self.warned.swap(true, Relaxed) {
+        if self.count() && !self.warned.swap(true, Relaxed) {
             tracing::error!(
                 "a call was served that no gate counts: within McpGuard::layer goes what \
                  McpGuard::inner makes"
@@ -131,6 +152,7 @@ impl Gates {
 
     /// From now on all are refused.
     pub(crate) fn close(&self) {
+        self.closed.store(true, Relaxed);
         for gate in [&self.calls, &self.streams].into_iter().flatten() {
             gate.close();
         }

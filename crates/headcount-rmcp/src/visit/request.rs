@@ -6,15 +6,20 @@
 //! manager does elsewhere, in a session's own task, has no visit.
 //!
 //! *What a request is*: rmcp alone knows, since the body says so. Before it serves
-//! one it either asks the manager for the session, or makes a handler (`mcp.rs`);
-//! whichever comes first decides. A head that names a session decides nothing: a
+//! one it asks the manager for the session, makes a handler (`mcp.rs`), or has stored
+//! events replayed (`events.rs`); whichever comes first decides. A head that names a session decides nothing: a
 //! body can say that it has none.
+//!
+//! *How many there are*: something between the layer and rmcp may send copies of a
+//! request to rmcp, one after the other or all at once. Each is let in by itself, and
+//! its place comes back with that of the first.
 //!
 //! *How long a call is under way*: as long as its visit lives. The response has it
 //! until its body has ended, and so has whoever has the request's extensions: a
 //! handler that kept them.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::{Bytes, BytesMut};
@@ -39,10 +44,17 @@ pub(crate) struct Visit {
     stage: Mutex<Stage>,
     /// Of a request that names no session; empty once it is of no use.
     body: Mutex<Kept>,
-    verdict: OnceLock<Verdict>,
+    verdict: Arc<OnceLock<Verdict>>,
+    /// It has gone into rmcp.
+    entered: AtomicBool,
+    /// rmcp has asked something about it.
+    asked: AtomicBool,
+    /// Of copies of the request that something between the layer and rmcp has made.
+    copies: Mutex<Vec<Arc<Self>>>,
 }
 
 /// Who asks, by the layer, and for what, by the request's head.
+#[derive(Clone)]
 pub(crate) struct Asks {
     pub(crate) subject: Result<Option<String>, BadSubject>,
     /// The layer was told whom requests count as.
@@ -59,7 +71,7 @@ enum Stage {
     /// Part of a session, which is what counts.
     InSession,
     /// By itself, and counted by itself if there is a gate for it.
-    Alone(Option<Slot>),
+    Alone(#[expect(dead_code, reason = "it is dropped")] Slot),
 }
 
 /// Do requests that begin a handshake open a session?
@@ -81,14 +93,40 @@ pub(crate) enum NoRoom {
 #[derive(Debug)]
 pub(crate) enum Verdict {
     Refused(NoRoom),
+    /// A stream that is in no session; rmcp makes an empty one of it.
+    NotReplayed(Refusal),
     /// There is no such session, any more.
     Gone,
 }
 
 impl Visit {
     pub(crate) fn new(asks: Asks, gates: Arc<Gates>) -> Arc<Self> {
-        let (stage, body) = (Mutex::new(Stage::Unknown), Mutex::default());
-        Arc::new(Self { asks, gates, stage, body, verdict: OnceLock::new() })
+        Self::that_decides(asks, gates, Arc::default())
+    }
+
+    fn that_decides(asks: Asks, gates: Arc<Gates>, verdict: Arc<OnceLock<Verdict>>) -> Arc<Self> {
+        Arc::new(Self {
+            asks,
+            gates,
+            stage: Mutex::new(Stage::Unknown),
+            body: Mutex::default(),
+            verdict,
+            entered: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
+            copies: Mutex::default(),
+        })
+    }
+
+    /// A request of this visit goes into rmcp. A second one is a copy, which is a
+    /// request by itself: it has a visit of its own that lives as long as this.
+    pub(crate) fn enters(self: &Arc<Self>) -> Arc<Self> {
+        if !self.entered.swap(true, Relaxed) {
+            return Arc::clone(self);
+        }
+        let (gates, verdict) = (Arc::clone(&self.gates), Arc::clone(&self.verdict));
+        let copy = Self::that_decides(self.asks.clone(), gates, verdict);
+        lock(&self.copies).push(Arc::clone(&copy));
+        copy
     }
 
     /// Who asks, if that is known.
@@ -136,6 +174,9 @@ impl Visit {
     /// Its body is of no use any more.
     pub(crate) fn forgets(&self) {
         *lock(&self.body) = Kept::default();
+        for copy in lock(&self.copies).iter() {
+            copy.forgets();
+        }
     }
 
     /// Whoever has a session to look after does.
@@ -159,24 +200,36 @@ impl Visit {
         Ok(())
     }
 
-    fn admit(&self) -> Result<Option<Slot>, Refusal> {
-        let Some(gate) = self.gates.of(self.asks.kind) else { return Ok(None) };
+    fn admit(&self) -> Result<Slot, Refusal> {
+        let Some(gate) = self.gates.of(self.asks.kind) else {
+            return self.gates.uncounted(self.asks.kind);
+        };
         let subject = self.asks.subject.as_ref().map_err(|bad| *bad)?.as_deref();
-        let slot = self.gates.admit(gate, self.asks.kind, subject)?;
-        if self.gates.anonymous.are_all(subject) {
-            warn_of_anonymous("calls", self.asks.by_subjects, gate.limits_subjects());
+        let kind = self.asks.kind;
+        let slot = self.gates.admit(gate, kind, subject)?;
+        if self.gates.anonymous(kind).are_all(subject) {
+            let what = match kind {
+                Kind::Call => "calls",
+                Kind::Stream => "streams",
+            };
+            warn_of_anonymous(what, self.asks.by_subjects, gate.limits_subjects());
         }
-        Ok(Some(slot))
+        Ok(slot)
     }
 
-    /// Is it counted by itself?
+    /// Is it by itself, or may a copy be?
     pub(crate) fn has_slot(&self) -> bool {
-        matches!(*lock(&self.stage), Stage::Alone(Some(_)))
+        matches!(*lock(&self.stage), Stage::Alone(_)) || !lock(&self.copies).is_empty()
     }
 
-    /// Has nobody been asked about it?
-    pub(crate) fn is_unknown(&self) -> bool {
-        matches!(*lock(&self.stage), Stage::Unknown)
+    /// rmcp has it, and asks.
+    pub(crate) fn is_asked_about(&self) {
+        self.asked.store(true, Relaxed);
+    }
+
+    /// Has rmcp served it, and nobody let it in?
+    pub(crate) fn is_uncounted(&self) -> bool {
+        self.asked.load(Relaxed) && matches!(*lock(&self.stage), Stage::Unknown)
     }
 }
 
@@ -188,7 +241,8 @@ impl fmt::Debug for Visit {
 }
 
 /// A body that mostly comes in one part, which is not copied then. Of more than
-/// one it is a copy, however small they are.
+/// one it is a copy, however small they are. It is no longer than rmcp reads: that is
+/// its `max_request_body_bytes`.
 #[derive(Default)]
 struct Kept {
     first: Bytes,
@@ -227,4 +281,21 @@ fn opens(body: &[u8]) -> bool {
             Some(JsonRpcMessage::Request(request))
                 if matches!(request.request, ClientRequest::InitializeRequest(_))
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A part may be one byte of a buffer of many, which is not kept for it.
+    #[test]
+    fn parts_of_a_body_do_not_hold_the_buffers_they_came_in() {
+        let buffers: Vec<_> = (0..64).map(|byte| Bytes::from(vec![byte; 8192])).collect();
+        let mut kept = Kept::default();
+        for buffer in &buffers {
+            kept.push(buffer.slice(..1));
+        }
+        assert!(kept.whole().iter().copied().eq(0..64));
+        assert!(buffers.iter().all(Bytes::is_unique));
+    }
 }

@@ -74,7 +74,7 @@ impl Calls {
 }
 
 /// Tools: `echo` answers at once, `large` with more than a connection holds, `wait`
-/// when it may, `panic` never.
+/// when it may, `alone` too, but without its context, `panic` never.
 #[derive(Debug, Clone)]
 pub struct Handler {
     pub calls: Arc<Calls>,
@@ -112,11 +112,12 @@ impl ServerHandler for Handler {
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let _ended = Ended::when_dropped(&self.calls);
+        let _context = (request.name != "alone").then_some(context);
         match request.name.as_ref() {
-            "wait" => {
+            "wait" | "alone" => {
                 self.calls.begun.add_permits(1);
                 self.calls.may_end.acquire().await.expect("it stays open").forget();
             }
