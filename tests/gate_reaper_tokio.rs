@@ -140,6 +140,17 @@ async fn paused_time_passes_for_somebody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_clock_of_tokio_rounds_what_has_begun_down_and_up() {
+    let clock = TokioClock::new(TICK);
+    let says = || (clock.now(), clock.now_rounded_up(), clock.now_both_ways());
+    assert_eq!(says(), (0, 0, (0, 0)));
+    advance(TICK * 9 / 10).await;
+    assert_eq!(says(), (0, 1, (0, 1)));
+    advance(TICK * 9 / 10).await;
+    assert_eq!(says(), (1, 2, (1, 2)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_eviction_is_told_of_at_once() {
     for policy in [CapacityPolicy::EvictOldest, CapacityPolicy::EvictIdle { floor: TICK }] {
         let builder = builder().limit(Limit::at_most(1)).at_capacity(policy);
