@@ -18,11 +18,11 @@ type Hashes = BuildHasherDefault<DefaultHasher>;
 
 const SMALL: Scale = Scale { crowd: 1, threads: 1, drops_per_thread: 4 };
 
-/// The same step with a crowd of less than 64: a map that starts with 8 buckets
+/// The same step with a crowd of less than 32: a map that starts with 8 buckets
 /// grows by it.
 fn small(step: Step) -> Step {
     match step {
-        Step::Crowd(units) => Step::Crowd(units % 64),
+        Step::Crowd(units) => Step::Crowd(units % 32),
         step => step,
     }
 }
