@@ -44,3 +44,7 @@
 //! the feature `loom` a reclaimer that does the worst its contract allows stands
 //! for the first, and a map whose every operation is one step for the second, so
 //! the models check what this crate does with them.
+//!
+//! The adapters' own atomics (the word of a request's slot, the counts of calls
+//! under way) run on a server's threads and are in no model: their headers argue for
+//! them, and tests of threads and sockets try them.
