@@ -177,3 +177,21 @@ fn whether_a_limit_of_subjects_was_asked_for_is_told() {
     config.subject_limit = Limit::at_most(3);
     assert!(GateBuilder::<_, u32>::from(config).build().unwrap().has_subject_limit());
 }
+
+#[test]
+fn of_two_closes_the_first_gives_the_reason() {
+    let (gate, _clock) = gate(|gate| gate);
+    let session = gate.admit(None::<&str>, 1).unwrap();
+    gate.close_all(CloseReason::Shutdown);
+    gate.close_all(CloseReason::Closed);
+    assert_eq!(session.reason(), Some(CloseReason::Shutdown));
+}
+
+#[test]
+fn the_time_to_come_back_is_rounded_up_to_seconds() {
+    let (gate, _clock) = gate(|gate| gate.rate(1, 1001 * MS));
+    drop(gate.admit(None::<&str>, 1).unwrap());
+    let refused = gate.admit(None::<&str>, 2).unwrap_err();
+    assert_eq!((refused.cause(), refused.retry_after()), (Cause::RateLimited, Some(1001 * MS)));
+    assert_eq!(refused.retry_after_secs(), Some(2));
+}
