@@ -7,7 +7,7 @@ use std::thread;
 
 use bytes::Bytes;
 use headcount::{Gate, GateBuilder, Limit};
-use headcount_rmcp::{GuardedSessions, McpLayer, SessionGate};
+use headcount_rmcp::{CallGate, GuardedSessions, McpGuard, SessionGate};
 use headcount_tower::{GateLayer, Subjects};
 use http::{Request, Response};
 use http_body::Body;
@@ -18,7 +18,6 @@ use hyper_util::service::TowerToHyperService;
 use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock};
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::StreamableHttpService;
-use rmcp::transport::streamable_http_server::session::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio::net::TcpListener;
@@ -46,12 +45,19 @@ pub fn hello() -> Three {
     [serve(plain), serve(plain), serve(layer.layer(plain))]
 }
 
-/// A tool of an MCP server, and the guarded manager with its layer.
+/// A tool of an MCP server, and the guard of its sessions, calls and streams.
 pub fn mcp() -> Three {
-    let gate: SessionGate = roomy().build().expect("it is right");
-    let layer = McpLayer::new().subjects(Subjects::header(X_CLIENT));
-    let alone = || serve(service(LocalSessionManager::default()));
-    [alone(), alone(), serve(layer.layer(service(GuardedSessions::local(gate))))]
+    let sessions: SessionGate = roomy().build().expect("it is right");
+    let calls = || -> CallGate { roomy().build().expect("it is right") };
+    let guard = McpGuard::new(Arc::new(GuardedSessions::local(sessions)))
+        .calls(calls())
+        .streams(calls())
+        .subjects(Subjects::header(X_CLIENT));
+    let alone = || {
+        let sessions = Arc::new(LocalSessionManager::default());
+        serve(StreamableHttpService::new(|| Ok(Tools), sessions, Default::default()))
+    };
+    [alone(), alone(), serve(guard.service(|| Ok(Tools), Default::default()))]
 }
 
 #[derive(Clone)]
@@ -65,10 +71,6 @@ impl ServerHandler for Tools {
     ) -> Result<CallToolResponse, ErrorData> {
         Ok(CallToolResult::success(vec![ContentBlock::text("hello")]).into())
     }
-}
-
-fn service<M: SessionManager>(sessions: M) -> StreamableHttpService<Tools, M> {
-    StreamableHttpService::new(|| Ok(Tools), Arc::new(sessions), Default::default())
 }
 
 fn serve<S, B>(service: S) -> SocketAddr

@@ -10,7 +10,7 @@ fn a_short_run_has_a_figure_for_every_server() {
         .expect("the program starts");
     let (said, erred) = (String::from_utf8_lossy(&latency.stdout), latency.stderr);
     assert!(latency.status.success(), "{said}{}", String::from_utf8_lossy(&erred));
-    for server in ["alone", "alone, once more", "with headcount"] {
-        assert!(said.contains(server), "{said}");
+    for figure in ["alone", "alone, once more", "with headcount", "adds to the null"] {
+        assert!(said.contains(figure), "{said}");
     }
 }
