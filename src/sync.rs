@@ -16,7 +16,7 @@ mod const_fn;
 pub(crate) mod epoch;
 pub(crate) mod heap;
 pub(crate) mod ordered;
-pub(crate) mod spread;
+pub(crate) mod striped_arc;
 pub(crate) mod tally;
 pub(crate) mod thread;
 

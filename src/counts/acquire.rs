@@ -15,10 +15,10 @@ use super::key::{is_inline, with_bytes};
 use super::list::Full;
 use super::map::SubjectCounts;
 use super::node::NodePtr;
-use super::permit::{NearSubjectPermit, OwnedSubjectPermit, SubjectPermit};
+use super::permit::{OwnedSubjectPermit, StripedSubjectPermit, SubjectPermit};
 use super::probe::{Bytes, Value};
 use crate::limit::Limit;
-use crate::sync::spread::Near;
+use crate::sync::striped_arc::ArcStripe;
 
 impl<K, S> SubjectCounts<K, S>
 where
@@ -113,17 +113,17 @@ where
 
     /// [`try_acquire_owned`](Self::try_acquire_owned) for a subject that is not
     /// too long, under a limit that is not 0, by its [hash](Self::hash_of).
-    pub(crate) fn try_acquire_near<Q>(
-        map: &Near<Self>,
+    pub(crate) fn try_acquire_striped<Q>(
+        map: &ArcStripe<Self>,
         subject: &Q,
         hash: u64,
         limit: Limit,
-    ) -> Result<NearSubjectPermit<K, S>, SubjectAtLimit>
+    ) -> Result<StripedSubjectPermit<K, S>, SubjectAtLimit>
     where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
         let node = map.enter_hashed(subject, hash, limit)?;
-        Ok(NearSubjectPermit::holding(map.clone(), node))
+        Ok(StripedSubjectPermit::holding(map.clone(), node))
     }
 }

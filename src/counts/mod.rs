@@ -47,5 +47,5 @@ pub use cache::model as cache_model;
 pub use error::{SubjectAtLimit, SubjectError, SubjectTooLong};
 pub use map::SubjectCounts;
 pub use overrides::Overrides;
-pub(crate) use permit::NearSubjectPermit;
+pub(crate) use permit::StripedSubjectPermit;
 pub use permit::{OwnedSubjectPermit, SubjectPermit};

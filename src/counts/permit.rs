@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use super::map::SubjectCounts;
 use super::node::NodePtr;
-use crate::sync::spread::Near;
+use crate::sync::striped_arc::ArcStripe;
 
 /// What both kinds of permit are: one of a node's count, and the map that the
 /// node belongs to, which it must not outlive.
@@ -105,12 +105,12 @@ permit!(OwnedSubjectPermit, Arc<SubjectCounts<K, S>>);
 
 /// An [`OwnedSubjectPermit`] for the gate, whose threads do not share one count
 /// of who owns the map.
-pub(crate) struct NearSubjectPermit<K: 'static, S> {
-    _held: Held<K, S, Near<SubjectCounts<K, S>>>,
+pub(crate) struct StripedSubjectPermit<K: 'static, S> {
+    _held: Held<K, S, ArcStripe<SubjectCounts<K, S>>>,
 }
 
-impl<K: 'static, S> NearSubjectPermit<K, S> {
-    pub(super) fn holding(map: Near<SubjectCounts<K, S>>, node: NodePtr<K>) -> Self {
+impl<K: 'static, S> StripedSubjectPermit<K, S> {
+    pub(super) fn holding(map: ArcStripe<SubjectCounts<K, S>>, node: NodePtr<K>) -> Self {
         Self { _held: Held { node, map } }
     }
 }

@@ -1,4 +1,4 @@
-//! Read after `rejected.rs`. Whether the whole gate is closed, and for which
+//! Read after `session/reason.rs`. Whether the whole gate is closed, and for which
 //! reason.
 //!
 //! *Invariant*: the word is 0, or 1 + a reason; it changes once, so the first
@@ -14,7 +14,7 @@
 //!
 //! *Progress*: wait-free.
 
-use super::rejected::CloseReason;
+use super::session::reason::CloseReason;
 use crate::sync::atomic::{AtomicU32, Ordering::*};
 
 #[derive(Debug)]

@@ -1,21 +1,23 @@
-//! Read after `config.rs`, `closed.rs`. What the sessions of a gate share with it, whatever
-//! their subjects are.
+//! Read after `settings/config.rs`, `closed.rs`. What the sessions of a gate share,
+//! whatever their subjects are. It is generic over the record of a session, whose
+//! type names it (`session/record.rs`).
 
 use std::fmt;
 use std::sync::Arc as StdArc;
 use std::time::Duration;
 
-use super::alarm::Alarm;
-use super::candidates::Candidates;
 use super::closed::ClosedWord;
-use super::config::{Config, NEVER};
-use super::record::Beat;
-use super::rejected::CloseReason;
+use super::decide::candidates::Candidates;
+use super::drive::alarm::Alarm;
+use super::session::phase::TimerKind;
+use super::session::reason::CloseReason;
+use super::settings::config::{Config, NEVER};
 use super::stats::Tallies;
 use crate::admission::AdmissionCounter;
 use crate::clock::Clock;
 use crate::rate::SlidingWindow;
 use crate::sync::Mutex;
+use crate::sync::arc::Weak;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, load_settled};
 use crate::wheel::TimerWheel;
 
@@ -23,12 +25,19 @@ use crate::wheel::TimerWheel;
 /// will end by a timeout, or one of a single subject must.
 pub(super) const SOME_TIME: Duration = Duration::from_secs(1);
 
-pub(super) struct Core<T, C> {
+/// What the wheel hands to the driver when a timer fires.
+pub(crate) struct TimerPayload<R> {
+    pub(super) record: Weak<R>,
+    pub(super) kind: TimerKind,
+}
+
+/// `R` is the record of a session.
+pub(crate) struct Core<R, C> {
     pub(super) counter: AdmissionCounter,
     pub(super) rate: Option<StdArc<SlidingWindow>>,
-    pub(super) wheel: TimerWheel<Beat<T, C>, C>,
+    pub(super) wheel: TimerWheel<TimerPayload<R>, C>,
     /// `None` if the gate evicts nobody.
-    pub(super) candidates: Option<Candidates<T, C>>,
+    pub(super) candidates: Option<Candidates<R>>,
     pub(super) tallies: Tallies,
     pub(super) timeouts: Timeouts,
     pub(super) alarm: StdArc<Alarm>,
@@ -38,7 +47,7 @@ pub(super) struct Core<T, C> {
     closed: ClosedWord,
 }
 
-impl<T: Send + Sync + 'static, C: Clock + 'static> Core<T, C> {
+impl<R: Send + Sync + 'static, C: Clock + 'static> Core<R, C> {
     pub(super) fn new(config: Config, clock: C) -> Self {
         let rate = config.rate.map(|(most, window)| {
             let window = config.ticks(Some(window));
@@ -59,7 +68,7 @@ impl<T: Send + Sync + 'static, C: Clock + 'static> Core<T, C> {
     }
 }
 
-impl<T, C: Clock> Core<T, C> {
+impl<R, C: Clock> Core<R, C> {
     /// By which it is judged what has come.
     pub(super) fn now(&self) -> u64 {
         self.wheel.clock().now()
@@ -95,7 +104,7 @@ impl<T, C: Clock> Core<T, C> {
     }
 }
 
-impl<T, C> Core<T, C> {
+impl<R, C> Core<R, C> {
     pub(super) fn closed(&self) -> Option<CloseReason> {
         self.closed.reason()
     }
@@ -116,9 +125,15 @@ impl<T, C> Core<T, C> {
     }
 }
 
-impl<T, C> fmt::Debug for Core<T, C> {
+impl<R, C> fmt::Debug for Core<R, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core").field("counter", &self.counter).finish_non_exhaustive()
+    }
+}
+
+impl<R> fmt::Debug for TimerPayload<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TimerPayload").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 

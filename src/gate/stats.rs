@@ -1,4 +1,4 @@
-//! Read after `phase.rs`. What a gate has done so far, by cause and reason.
+//! Read after `session/phase.rs`. What a gate has done so far, by cause and reason.
 //!
 //! *Ground rule*: a refusal writes nothing but its own thread's line
 //! (`sync/tally.rs`), so that who is refused slows nobody down.
@@ -6,8 +6,9 @@
 //! *At rest*: admitted = the sum of the ends + the sessions that live; what is
 //! draining = the sum of the ends − the owners that left.
 
-use super::phase::End;
-use super::rejected::{Cause, CloseReason};
+use super::decide::rejected::Cause;
+use super::session::phase::End;
+use super::session::reason::CloseReason;
 use crate::sync::tally::Tally;
 
 const ADMITTED: usize = 0;

@@ -12,9 +12,6 @@ use std::path::{Path, PathBuf};
 use circles::{arrows, circles, told};
 use source::Files;
 
-/// A circle of files that all lie in one of these is allowed.
-const EXEMPT: &[&str] = &["src/gate"];
-
 fn house() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -44,28 +41,11 @@ fn collect(folder: &Path, files: &mut Files) {
     }
 }
 
-fn is_exempt_by(line: &str, circle: &circles::Circle) -> bool {
-    circle.iter().all(|file| file.starts_with(line))
-}
-
 #[test]
 fn no_files_import_each_other_in_a_circle() {
     let arrows = arrows(&source());
-    let bad: Vec<_> = circles(&arrows)
-        .into_iter()
-        .filter(|circle| !EXEMPT.iter().any(|line| is_exempt_by(line, circle)))
-        .map(|circle| told(&arrows, &circle))
-        .collect();
+    let bad: Vec<_> = circles(&arrows).iter().map(|circle| told(&arrows, circle)).collect();
     assert!(bad.is_empty(), "{} circles of files:\n{}", bad.len(), bad.join("\n"));
-}
-
-#[test]
-fn no_exemption_outlives_its_circle() {
-    let circles = circles(&arrows(&source()));
-    for line in EXEMPT.iter().filter(|line| house().join(line).exists()) {
-        let is_needed = circles.iter().any(|circle| is_exempt_by(line, circle));
-        assert!(is_needed, "{line} has no circle: it needs no exemption any more");
-    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Read after `core.rs`. One session, as all who have to do with it share it.
+//! Read after `core.rs`, `phase.rs`. One session, as all who have to do with it share it.
 //!
 //! *Timers*: the idle timer is there from the reservation to the end, without
 //! an idle timeout too: it is how the gate knows its sessions. It is held while
@@ -12,13 +12,13 @@
 //! and the session still open does what its driver is about to do, and ends it
 //! as idle. So nobody is told of an end that then does not happen.
 //!
-//! *Who tells*: exactly one driver gets the payload of a fired timer, a `Beat`,
+//! *Who tells*: exactly one driver gets the payload of a fired timer, a `TimerPayload`,
 //! and it tells of the end if that timer is the one for it, whoever made the
 //! CAS. Who ends a session by a call is told by that call.
 //!
 //! *The slot* goes back when the owner is dropped, not when the session ends:
 //! until then its resources are in use. An eviction alone passes it on before
-//! (`evict.rs`).
+//! (`decide/evict.rs`).
 //!
 //! | race | ruling |
 //! |---|---|
@@ -34,35 +34,40 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use super::candidates::{Candidates, Place};
-use super::core::Core;
-use super::phase::{End, Phase, PhaseWord, Pulse, Teller};
-use super::rejected::{Cause, CloseReason, Closed, Ended, EnterError};
+use super::phase::{End, Phase, PhaseWord, ReportedBy, TimerKind};
+use super::reason::{CloseReason, Closed, EnterError};
 use crate::clock::Clock;
+use crate::gate::core::{Core, TimerPayload};
+use crate::gate::decide::candidates::{Candidates, Place};
+use crate::gate::decide::rejected::Cause;
+use crate::gate::settings::config::NEVER;
 use crate::sync::arc::{Arc, Weak};
 use crate::sync::atomic::{AtomicU32, Ordering::*};
-use crate::sync::spread::Near;
+use crate::sync::striped_arc::ArcStripe;
 use crate::wheel::{HoldError, Timer, TimerWheel, Unused, WheelFull};
 
-pub(super) struct Record<T, C> {
-    phase: PhaseWord,
+/// What the sessions of a gate share.
+pub(crate) type SessionCore<T, C> = Core<Record<T, C>, C>;
+
+pub(crate) struct Record<T, C> {
+    pub(super) phase: PhaseWord,
     /// Not 0 once there is nobody to tell of the end. Publishes nothing: who learns
     /// of the end synchronises by the phase.
-    owner_left: AtomicU32,
+    pub(super) owner_left: AtomicU32,
     /// `None` only in `new`.
     timers: Option<Timers<T, C>>,
     /// The timer that tells of its eviction, from its evictor.
-    tells: OnceLock<Box<SessionTimer<T, C>>>,
-    pub(super) place: Place,
-    pub(super) tag: T,
-    pub(super) core: Near<Core<T, C>>,
+    eviction_timer: OnceLock<Box<SessionTimer<T, C>>>,
+    pub(crate) place: Place,
+    pub(crate) tag: T,
+    pub(crate) core: ArcStripe<SessionCore<T, C>>,
 }
 
 /// Without an idle timeout, if the gate evicts: so far from the last tick that a deadline says when
 /// the idle time began.
 const LONGEST_IDLE: u64 = TimerWheel::<()>::MAX_TICK / 2;
 
-type SessionTimer<T, C> = Timer<Beat<T, C>, C>;
+type SessionTimer<T, C> = Timer<TimerPayload<Record<T, C>>, C>;
 
 struct Timers<T, C> {
     idle: SessionTimer<T, C>,
@@ -72,30 +77,29 @@ struct Timers<T, C> {
 
 /// How the session begins when it is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Begins {
+pub(crate) enum InitialPhase {
     Pending,
     Established,
 }
 
 impl<T, C: Clock> Timers<T, C> {
     fn start(
-        core: &Core<T, C>,
+        core: &SessionCore<T, C>,
         now: u64,
-        begins: Begins,
+        initial: InitialPhase,
         record: &Weak<Record<T, C>>,
-    ) -> Result<Self, WheelFull<Beat<T, C>>> {
-        let start = |pulse, ticks| {
-            let beat = Beat { record: record.clone(), pulse };
-            core.wheel.insert_held_at(now, ticks, beat)
+    ) -> Result<Self, WheelFull<TimerPayload<Record<T, C>>>> {
+        let start = |kind, ticks| {
+            let payload = TimerPayload { record: record.clone(), kind };
+            core.wheel.insert_held_at(now, ticks, payload)
         };
-        let init = if begins == Begins::Pending { core.timeouts.init() } else { super::NEVER };
-        let unless_never =
-            |pulse, ticks| (ticks != super::NEVER).then(|| start(pulse, ticks)).transpose();
-        let longest = if core.candidates.is_some() { LONGEST_IDLE } else { super::NEVER };
+        let init = if initial == InitialPhase::Pending { core.timeouts.init() } else { NEVER };
+        let unless_never = |kind, ticks| (ticks != NEVER).then(|| start(kind, ticks)).transpose();
+        let longest = if core.candidates.is_some() { LONGEST_IDLE } else { NEVER };
         Ok(Self {
-            idle: start(Pulse::Idle, core.timeouts.idle().min(longest))?,
-            init: unless_never(Pulse::Init, init)?,
-            life: unless_never(Pulse::Life, core.timeouts.life())?,
+            idle: start(TimerKind::Idle, core.timeouts.idle().min(longest))?,
+            init: unless_never(TimerKind::Init, init)?,
+            life: unless_never(TimerKind::Life, core.timeouts.life())?,
         })
     }
 }
@@ -107,17 +111,17 @@ impl<T, C: Clock> Record<T, C> {
     /// the record is made, its driver finds no record yet: that is looked for
     /// here, by a write to the timer's word, so that of the two one sees the
     /// other.
-    pub(super) fn new(
-        core: &Near<Core<T, C>>,
+    pub(crate) fn new(
+        core: &ArcStripe<SessionCore<T, C>>,
         tag: T,
         now: u64,
-        begins: Begins,
+        initial: InitialPhase,
     ) -> Result<Arc<Self>, Cause> {
         let record = Arc::new_cyclic(|record| Self {
             phase: PhaseWord::reserved(),
             owner_left: AtomicU32::new(0),
-            timers: Timers::start(core, now, begins, record).ok(),
-            tells: OnceLock::new(),
+            timers: Timers::start(core, now, initial, record).ok(),
+            eviction_timer: OnceLock::new(),
             place: Place::new(core.candidates.as_ref().map_or(0, Candidates::draw)),
             tag,
             core: core.clone(),
@@ -135,16 +139,16 @@ impl<T, C: Clock> Record<T, C> {
 
     /// The reservation becomes a session and its timeouts start, unless its
     /// gate was closed.
-    pub(super) fn commit(this: &Arc<Self>, now: u64, begins: Begins) -> Result<(), Closed> {
-        let phase = match begins {
-            Begins::Pending => Phase::Pending,
-            Begins::Established => Phase::Established,
+    pub(crate) fn commit(this: &Arc<Self>, now: u64, initial: InitialPhase) -> Result<(), Closed> {
+        let phase = match initial {
+            InitialPhase::Pending => Phase::Pending,
+            InitialPhase::Established => Phase::Established,
         };
         let closed = |reason| Err(Closed::new(reason));
         if let Some(reason) = this.core.closed() {
             return closed(reason);
         }
-        if begins == Begins::Established {
+        if initial == InitialPhase::Established {
             Self::become_candidate(this, now);
         }
         match this.phase.change(Phase::Reserved, phase) {
@@ -153,13 +157,13 @@ impl<T, C: Clock> Record<T, C> {
         }
         this.core.tallies.admitted();
         let Timers { idle, init, life } = this.timers();
-        let idle = (begins == Begins::Established).then_some(idle);
+        let idle = (initial == InitialPhase::Established).then_some(idle);
         idle.into_iter().chain(init).chain(life).for_each(|timer| timer.release(now));
         Ok(())
     }
 
     /// Pending no longer: the idle time starts. Nothing if it was so before.
-    pub(super) fn establish(this: &Arc<Self>, now: u64) -> Result<(), Closed> {
+    pub(crate) fn establish(this: &Arc<Self>, now: u64) -> Result<(), Closed> {
         this.check()?;
         if this.phase.load() == Phase::Pending {
             Self::become_candidate(this, now);
@@ -178,12 +182,12 @@ impl<T, C: Clock> Record<T, C> {
     /// finds it among the candidates.
     fn become_candidate(this: &Arc<Self>, now: u64) {
         if let Some(candidates) = &this.core.candidates {
-            candidates.enter(this, now);
+            candidates.enter(this, &this.place, now);
         }
     }
 
     /// Begins an activity; each `Ok` is ended by one `leave`.
-    pub(super) fn enter(&self) -> Result<(), EnterError> {
+    pub(crate) fn enter(&self) -> Result<(), EnterError> {
         match self.timers().idle.hold_owned() {
             Ok(()) => {}
             Err(HoldError::TooMany) => return Err(EnterError::TooMany),
@@ -195,11 +199,11 @@ impl<T, C: Clock> Record<T, C> {
         })
     }
 
-    pub(super) fn leave(&self) {
+    pub(crate) fn leave(&self) {
         self.timers().idle.release(self.core.now_rounded_up());
     }
 
-    pub(super) fn touch(&self) -> Result<(), Closed> {
+    pub(crate) fn touch(&self) -> Result<(), Closed> {
         match self.timers().idle.touch_at(self.core.now_rounded_up()) {
             Ok(()) => self.check(),
             Err(_expired) => Err(self.end_expired()),
@@ -207,11 +211,11 @@ impl<T, C: Clock> Record<T, C> {
     }
 
     /// Has the session ended? If its gate was closed, it ends here.
-    pub(super) fn check(&self) -> Result<(), Closed> {
+    pub(crate) fn check(&self) -> Result<(), Closed> {
         match (self.phase.load(), self.core.closed()) {
             (Phase::Closing(end), _) => Err(Closed::new(end.reason)),
             (_, Some(reason)) => {
-                let told = self.end(End::new(reason, Teller::Driver(Pulse::Idle)));
+                let told = self.end(End::new(reason, ReportedBy::Driver(TimerKind::Idle)));
                 Err(Closed::new(told.map_or_else(|end| end.reason, |()| reason)))
             }
             _ => Ok(()),
@@ -229,61 +233,64 @@ impl<T, C: Clock> Record<T, C> {
     }
 
     /// What it means that the idle timer has fired.
-    fn idle_end(&self) -> End {
+    pub(super) fn idle_end(&self) -> End {
         let reason = self.core.closed().unwrap_or(CloseReason::Idle);
-        End::new(reason, Teller::Driver(Pulse::Idle))
+        End::new(reason, ReportedBy::Driver(TimerKind::Idle))
     }
 
-    pub(super) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         self.phase.load()
     }
 
     /// The idle timer, if nobody holds it.
-    pub(super) fn unused(&self) -> Option<Unused> {
+    pub(crate) fn unused(&self) -> Option<Unused> {
         self.timers().idle.unused()
     }
 
     /// Nobody enters or touches the session any more, unless it was used since
     /// it was seen.
-    pub(super) fn seal(&self, seen: Unused) -> bool {
+    pub(crate) fn seal(&self, seen: Unused) -> bool {
         self.timers().idle.seal(seen)
     }
 
     /// A timer to tell of the session's eviction, once it is released. In a box:
     /// most sessions have none.
-    pub(super) fn telling(this: &Arc<Self>, now: u64) -> Option<Box<SessionTimer<T, C>>> {
-        let beat = Beat { record: Arc::downgrade(this), pulse: Pulse::Evicted };
-        this.core.wheel.insert_held_at(now, 0, beat).ok().map(Box::new)
+    pub(crate) fn start_eviction_timer(
+        this: &Arc<Self>,
+        now: u64,
+    ) -> Option<Box<SessionTimer<T, C>>> {
+        let payload = TimerPayload { record: Arc::downgrade(this), kind: TimerKind::Evicted };
+        this.core.wheel.insert_held_at(now, 0, payload).ok().map(Box::new)
     }
 
     /// The session was evicted by the caller, and this timer tells of it.
-    pub(super) fn tell_by(&self, tells: Box<SessionTimer<T, C>>, now: u64) {
-        self.tells.get_or_init(|| tells).release(now);
+    pub(crate) fn report_by(&self, timer: Box<SessionTimer<T, C>>, now: u64) {
+        self.eviction_timer.get_or_init(|| timer).release(now);
     }
 }
 
 impl<T, C> Record<T, C> {
     /// Ends the session, or tells how it had ended before.
-    pub(super) fn end(&self, end: End) -> Result<(), End> {
+    pub(crate) fn end(&self, end: End) -> Result<(), End> {
         self.phase.end(end).inspect(|()| self.core.tallies.ended(end))
     }
 
     /// The owner is dropped. Its slot goes back after this.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         let reason = self.core.closed().unwrap_or(CloseReason::Released);
-        _ = self.end(End::new(reason, Teller::Caller));
+        _ = self.end(End::new(reason, ReportedBy::Caller));
         self.owner_left.store(1, Relaxed);
         self.core.tallies.left();
     }
 
-    pub(super) fn leave_candidates(&self) {
+    pub(crate) fn leave_candidates(&self) {
         if let Some(candidates) = &self.core.candidates {
             candidates.leave(&self.place);
         }
     }
 
     /// The owner is gone, and its slot with it, unless that was passed on.
-    pub(super) fn give_slot_back(&self) {
+    pub(crate) fn give_slot_back(&self) {
         match self.phase.load() {
             Phase::Closing(End { passes_slot: true, .. }) => {}
             _ => self.core.counter.release(1),
@@ -293,61 +300,10 @@ impl<T, C> Record<T, C> {
 
 impl<T: fmt::Debug, C> Record<T, C> {
     /// The record as who has it is shown.
-    pub(super) fn show(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    pub(crate) fn show(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct(name)
             .field("tag", &self.tag)
             .field("phase", &self.phase.load())
             .finish_non_exhaustive()
-    }
-}
-
-/// What the wheel hands to the driver when a timer fires.
-pub(super) struct Beat<T, C> {
-    record: Weak<Record<T, C>>,
-    pulse: Pulse,
-}
-
-impl<T: Clone, C: Clock> Beat<T, C> {
-    /// Ends the session for which this timer fired, unless it had ended; tells
-    /// of its end if that is for this timer to tell.
-    pub(super) fn strike(self) -> Option<Ended<T>> {
-        let record = self.record.upgrade()?;
-        let closes = record.core.closed();
-        if let Some(reason) = closes {
-            // A reservation is told by its commit.
-            let end = End::new(reason, Teller::Caller);
-            if record.phase.change(Phase::Reserved, Phase::Closing(end)).is_ok() {
-                return None;
-            }
-        }
-        let end = match self.pulse {
-            Pulse::Idle => record.idle_end(),
-            // Of a gate that is closed the idle timers tell.
-            Pulse::Init | Pulse::Life if closes.is_some() => return None,
-            Pulse::Life => self.end_for(CloseReason::MaxLifetime),
-            // It fires early only if the gate was closed; else it has ended.
-            Pulse::Evicted => self.end_for(closes.unwrap_or(CloseReason::Evicted)),
-            Pulse::Init => {
-                let end = self.end_for(CloseReason::InitTimeout);
-                let ended = record.phase.change(Phase::Pending, Phase::Closing(end)).is_ok();
-                return ended.then(|| {
-                    record.core.tallies.ended(end);
-                    Ended::new(record.tag.clone(), end.reason)
-                });
-            }
-        };
-        let told = record.end(end).map_or_else(|before| before, |()| end);
-        let is_ours = told.teller == end.teller && record.owner_left.load(Relaxed) == 0;
-        is_ours.then(|| Ended::new(record.tag.clone(), told.reason))
-    }
-
-    fn end_for(&self, reason: CloseReason) -> End {
-        End::new(reason, Teller::Driver(self.pulse))
-    }
-}
-
-impl<T, C> fmt::Debug for Beat<T, C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Beat").field("pulse", &self.pulse).finish_non_exhaustive()
     }
 }

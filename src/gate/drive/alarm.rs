@@ -1,4 +1,4 @@
-//! Read after `settings.rs`. Wakes drivers that sleep: threads, and tasks.
+//! Read after `drive/mod.rs`. Wakes drivers that sleep: threads, and tasks.
 //!
 //! ```text
 //!  63              1     0
@@ -44,11 +44,11 @@ const ASLEEP: u64 = 1;
 const RING: u64 = 2;
 
 #[derive(Debug, Default)]
-pub(super) struct Alarm {
+pub(crate) struct Alarm {
     /// `rings:63 | asleep:1`, as drawn in the module header.
     word: AtomicU64,
     /// Held from the setting of `asleep` until the thread sleeps.
-    bed: Mutex<()>,
+    falling_asleep: Mutex<()>,
     changed: Condvar,
     #[cfg(feature = "tokio")]
     tasks: tokio::sync::Notify,
@@ -56,7 +56,7 @@ pub(super) struct Alarm {
 
 impl Alarm {
     /// Wakes all that sleep. What was done before is seen by who has heard it.
-    pub(super) fn ring(&self) {
+    pub(crate) fn ring(&self) {
         let before = self.word.fetch_add(RING, AcqRel);
         if before & ASLEEP != 0 && self.word.fetch_and(!ASLEEP, AcqRel) & ASLEEP != 0 {
             self.wake_all();
@@ -73,20 +73,20 @@ impl Alarm {
     }
 
     /// How often it rang.
-    pub(super) fn rings(&self) -> u64 {
+    pub(crate) fn rings(&self) -> u64 {
         self.word.load(Acquire) / RING
     }
 
     /// Sleeps until it rang more often than `heard`, at most so long.
-    pub(super) fn sleep(&self, heard: u64, most: Duration) {
-        let bed = self.lock();
-        drop(self.changed.wait_timeout_while(bed, most, |()| self.may_sleep(heard)));
+    pub(crate) fn sleep(&self, heard: u64, most: Duration) {
+        let guard = self.lock();
+        drop(self.changed.wait_timeout_while(guard, most, |()| self.may_sleep(heard)));
     }
 
     /// The same for a task; may return early. Always lets other tasks run.
     /// Without `most` it sleeps until it rings.
     #[cfg(feature = "tokio")]
-    pub(super) async fn sleep_task(&self, heard: u64, most: Option<Duration>) {
+    pub(crate) async fn sleep_task(&self, heard: u64, most: Option<Duration>) {
         // From here on it is woken by `notify_waiters`, polled or not.
         let woken = self.tasks.notified();
         match most {
@@ -101,7 +101,7 @@ impl Alarm {
         self.word.fetch_or(ASLEEP, AcqRel) / RING == heard
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, ()> {
-        self.bed.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ()> {
+        self.falling_asleep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! Read after `record.rs`. The established sessions in the order in which an
+//! Read after `decide/mod.rs`. The established sessions in the order in which an
 //! eviction considers them, if the gate evicts.
 //!
 //! *Rank*: a session stands under its rank and its number. Where the oldest
@@ -38,9 +38,8 @@
 
 use std::fmt;
 
-use super::config::Config;
-use super::policy::CapacityPolicy;
-use super::record::Record;
+use crate::gate::settings::config::Config;
+use crate::gate::settings::policy::CapacityPolicy;
 use crate::sync::arc::{Arc, Weak};
 use crate::sync::atomic::{AtomicU64, Ordering::*, load_settled};
 use crate::sync::ordered::{Key, OrderedMap};
@@ -52,41 +51,41 @@ const GONE: u64 = u64::MAX;
 
 /// Where a session stands.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     rank: AtomicU64,
     number: u64,
 }
 
 impl Place {
-    pub(super) fn new(number: u64) -> Self {
+    pub(crate) fn new(number: u64) -> Self {
         Self { rank: AtomicU64::new(NOWHERE), number }
     }
 
     /// The tick of an activity as a rank.
-    pub(super) const fn rank_of(tick: u64) -> u64 {
+    pub(crate) const fn rank_of(tick: u64) -> u64 {
         if tick < GONE - 2 { tick + 1 } else { GONE - 1 }
     }
 }
 
 /// Who goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
+pub(crate) enum Order {
     Oldest,
     LeastRecentlyActive,
 }
 
-pub(super) struct Candidates<T, C> {
-    pub(super) order: Order,
-    sessions: OrderedMap<Weak<Record<T, C>>>,
+pub(crate) struct Candidates<R> {
+    pub(crate) order: Order,
+    sessions: OrderedMap<Weak<R>>,
     /// The number of the next session.
     next: AtomicU64,
     /// In ticks; a number of its own.
     floor: AtomicU64,
 }
 
-impl<T: Send + Sync + 'static, C: Send + Sync + 'static> Candidates<T, C> {
+impl<R: Send + Sync + 'static> Candidates<R> {
     /// `None` if the gate evicts nobody.
-    pub(super) fn of(config: &Config) -> Option<Self> {
+    pub(crate) fn of(config: &Config) -> Option<Self> {
         let order = match config.policy {
             CapacityPolicy::Reject => return None,
             CapacityPolicy::EvictIdle { .. } => Order::LeastRecentlyActive,
@@ -97,43 +96,43 @@ impl<T: Send + Sync + 'static, C: Send + Sync + 'static> Candidates<T, C> {
     }
 }
 
-impl<T, C> Candidates<T, C> {
+impl<R> Candidates<R> {
     /// The number of a session that is being reserved.
-    pub(super) fn draw(&self) -> u64 {
+    pub(crate) fn draw(&self) -> u64 {
         self.next.fetch_add(1, Relaxed)
     }
 
     /// How long a session is safe after its last activity.
-    pub(super) fn floor(&self) -> u64 {
+    pub(crate) fn floor(&self) -> u64 {
         match self.order {
             Order::Oldest => 0,
             Order::LeastRecentlyActive => load_settled(&self.floor),
         }
     }
 
-    pub(super) fn set_floor(&self, ticks: u64) {
+    pub(crate) fn set_floor(&self, ticks: u64) {
         self.floor.swap(ticks, Relaxed);
     }
 
     /// The first session after this key. Its weak side may be all that is left.
-    pub(super) fn after(&self, key: Key) -> Option<(Key, Weak<Record<T, C>>)> {
+    pub(crate) fn after(&self, key: Key) -> Option<(Key, Weak<R>)> {
         self.sessions.after(key)
     }
 
     /// The session is about to be established, at this tick. Its owner may be
     /// gone, then nothing happens.
-    pub(super) fn enter(&self, record: &Arc<Record<T, C>>, now: u64) {
+    pub(crate) fn enter(&self, record: &Arc<R>, place: &Place, now: u64) {
         let rank = match self.order {
-            Order::Oldest => record.place.number,
+            Order::Oldest => place.number,
             Order::LeastRecentlyActive => Place::rank_of(now),
         };
-        self.move_on(record, NOWHERE, rank);
+        self.move_on(record, place, NOWHERE, rank);
     }
 
     /// The session, found under `from`, is to stand under `to`; or wherever its
     /// word says by now.
-    pub(super) fn move_on(&self, record: &Arc<Record<T, C>>, mut from: u64, to: u64) {
-        let Place { rank, number } = &record.place;
+    pub(crate) fn move_on(&self, record: &Arc<R>, place: &Place, mut from: u64, to: u64) {
+        let Place { rank, number } = place;
         let mut to = match rank.compare_exchange(from, to, AcqRel, Acquire) {
             Ok(_) => to,
             Err(GONE) => return self.sessions.remove((from, *number)),
@@ -155,29 +154,19 @@ impl<T, C> Candidates<T, C> {
     }
 
     /// The session is no candidate any more, for good.
-    pub(super) fn leave(&self, place: &Place) {
+    pub(crate) fn leave(&self, place: &Place) {
         match place.rank.swap(GONE, AcqRel) {
             NOWHERE | GONE => {}
             rank => self.sessions.remove((rank, place.number)),
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.sessions.len()
     }
 }
 
-impl Config {
-    /// The floor of an eviction in ticks, one at least.
-    pub(super) fn floor(&self) -> u64 {
-        match self.policy {
-            CapacityPolicy::EvictIdle { floor } => self.ticks(Some(floor)).max(1),
-            _ => 0,
-        }
-    }
-}
-
-impl<T, C> fmt::Debug for Candidates<T, C> {
+impl<R> fmt::Debug for Candidates<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Candidates").field("order", &self.order).finish_non_exhaustive()
     }

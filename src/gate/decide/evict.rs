@@ -1,7 +1,7 @@
-//! Read after `candidates.rs`. Eviction: the slot of a session passes to a
+//! Read after `candidates.rs`, `session/record.rs`. Eviction: the slot of a session passes to a
 //! newcomer in the step that ends the session.
 //!
-//! *Invariant*: a slot has one owner. An end that passes the slot (`phase.rs`)
+//! *Invariant*: a slot has one owner. An end that passes the slot (`session/phase.rs`)
 //! makes it the evictor's; after any other end it stays with the session's
 //! owner, whose drop looks at the phase. The gate's count never changes.
 //!
@@ -40,38 +40,37 @@
 //! *Progress*: lock-free, but for the timer's and the index's memory.
 
 use super::candidates::{Order, Place};
-use super::core::Core;
-use super::phase::{End, Phase};
-use super::record::Record;
 use crate::clock::Clock;
+use crate::gate::session::phase::{End, Phase};
+use crate::gate::session::record::{Record, SessionCore};
 use crate::sync::arc::Arc;
 use crate::wheel::Unused;
 
 /// A session that may be evicted, as it was seen.
-pub(super) struct Victim<T, C> {
+pub(crate) struct Victim<T, C> {
     record: Arc<Record<T, C>>,
     seen: Unused,
 }
 
 /// There is nobody to evict; perhaps there is after so many ticks.
-pub(super) struct NoVictim {
-    pub(super) wait: Option<u64>,
+pub(crate) struct NoVictim {
+    pub(crate) wait: Option<u64>,
 }
 
 /// A slot that is the caller's.
 #[must_use = "the slot has no owner yet"]
-pub(super) struct Room<T, C> {
+pub(crate) struct TakenSlot<T, C> {
     /// Was a session evicted for it?
-    pub(super) evicts: bool,
+    pub(crate) evicts: bool,
     /// A session that the search found. The caller may be the last to know it,
     /// and its tag's drop may panic, so it goes when the slot has its owner.
-    pub(super) found: Option<Arc<Record<T, C>>>,
+    pub(crate) found: Option<Arc<Record<T, C>>>,
 }
 
-impl<T, C: Clock> Core<T, C> {
+impl<T, C: Clock> SessionCore<T, C> {
     /// The session to evict at `now`: the first in its order that is
     /// established, has nothing in flight, and is not safe by the floor.
-    pub(super) fn victim(&self, now: u64) -> Result<Victim<T, C>, NoVictim> {
+    pub(crate) fn victim(&self, now: u64) -> Result<Victim<T, C>, NoVictim> {
         let Some(candidates) = &self.candidates else { return Err(NoVictim { wait: None }) };
         if self.counter.is_over() {
             return Err(NoVictim { wait: None });
@@ -89,13 +88,18 @@ impl<T, C: Clock> Core<T, C> {
                 (Phase::Closing(_), _) => candidates.leave(&record.place),
                 (Phase::Established, Some(seen)) => match candidates.order {
                     Order::LeastRecentlyActive if Place::rank_of(seen.since) > key.0 => {
-                        candidates.move_on(&record, key.0, Place::rank_of(seen.since));
+                        candidates.move_on(
+                            &record,
+                            &record.place,
+                            key.0,
+                            Place::rank_of(seen.since),
+                        );
                     }
                     _ => return Ok(Victim { record, seen }),
                 },
                 // It is active now.
                 (Phase::Established, None) if candidates.order == Order::LeastRecentlyActive => {
-                    candidates.move_on(&record, key.0, Place::rank_of(now));
+                    candidates.move_on(&record, &record.place, key.0, Place::rank_of(now));
                 }
                 _ => {}
             }
@@ -105,18 +109,21 @@ impl<T, C: Clock> Core<T, C> {
 
     /// Takes a slot that is free, or ends the session to evict and makes its
     /// slot the caller's.
-    pub(super) fn make_room(&self, now: u64) -> Result<Room<T, C>, NoVictim> {
+    pub(crate) fn make_room(&self, now: u64) -> Result<TakenSlot<T, C>, NoVictim> {
         if self.counter.reserve(1).is_ok() {
-            return Ok(Room { evicts: false, found: None });
+            return Ok(TakenSlot { evicts: false, found: None });
         }
         loop {
             let victim = self.victim(now);
             // Where one came free meanwhile nobody has to go.
             if self.counter.reserve(1).is_ok() {
-                return Ok(Room { evicts: false, found: victim.ok().map(|found| found.record) });
+                return Ok(TakenSlot {
+                    evicts: false,
+                    found: victim.ok().map(|found| found.record),
+                });
             }
             let Victim { record, seen } = victim?;
-            let Some(tells) = Record::telling(&record, now) else {
+            let Some(timer) = Record::start_eviction_timer(&record, now) else {
                 return Err(NoVictim { wait: None });
             };
             if !record.seal(seen) {
@@ -125,9 +132,18 @@ impl<T, C: Clock> Core<T, C> {
             let end = record.end(End::EVICTION).map_or_else(|before| before, |()| End::EVICTION);
             record.leave_candidates();
             if end.passes_slot {
-                record.tell_by(tells, now);
-                return Ok(Room { evicts: true, found: Some(record) });
+                record.report_by(timer, now);
+                return Ok(TakenSlot { evicts: true, found: Some(record) });
             }
         }
+    }
+}
+
+#[cfg(feature = "loom")]
+impl<K: 'static, T, C: Clock> crate::gate::handle::Gate<K, T, C> {
+    /// Does an eviction find a session, now by the gate's clock?
+    #[doc(hidden)]
+    pub fn finds_victim(&self) -> bool {
+        self.core.victim(self.core.now()).is_ok()
     }
 }

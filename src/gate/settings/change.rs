@@ -1,4 +1,4 @@
-//! Read after `admit.rs`. What can be changed while the gate is in use: what it
+//! Read after `builder.rs`. What can be changed while the gate is in use: what it
 //! has granted stays granted, and nothing drifts.
 
 use std::borrow::Borrow;
@@ -6,11 +6,11 @@ use std::hash::Hash;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use super::Gate;
-use super::candidates::Order;
 use super::config::{Config, GateError, NEVER};
 use super::policy::CapacityPolicy;
 use crate::clock::Clock;
+use crate::gate::decide::candidates::Order;
+use crate::gate::handle::Gate;
 use crate::limit::Limit;
 
 impl<K: 'static, T, C: Clock> Gate<K, T, C> {

@@ -1,4 +1,4 @@
-//! Read after `config.rs`. What the gate does when somebody comes and it is
+//! Read after `settings/mod.rs`. What the gate does when somebody comes and it is
 //! full.
 
 use std::time::Duration;
@@ -27,8 +27,8 @@ pub enum CapacityPolicy {
         #[cfg_attr(
             feature = "serde",
             serde(
-                serialize_with = "super::gate_config_serde::write::duration",
-                deserialize_with = "super::gate_config_serde::read::floor"
+                serialize_with = "super::serde_fields::write::duration",
+                deserialize_with = "super::serde_fields::read::floor"
             )
         )]
         floor: Duration,

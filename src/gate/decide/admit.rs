@@ -1,4 +1,4 @@
-//! Read after `session.rs`. The one decision: subject, rate, gate.
+//! Read after `evict.rs`, `session/owner.rs`. The one decision: subject, rate, gate.
 //!
 //! *First looks that take nothing*: is the gate closed, is the subject too
 //! long, is it at its limit, is the window full, is the gate? The first that
@@ -15,14 +15,14 @@ use std::borrow::Borrow;
 use std::hash::Hash;
 use std::time::Duration;
 
-use super::Gate;
-use super::core::SOME_TIME;
 use super::evict::NoVictim;
-use super::record::{Begins, Record};
 use super::rejected::{Cause, Rejected};
-use super::session::{Reservation, Session};
 use crate::clock::Clock;
 use crate::counts::SubjectCounts;
+use crate::gate::core::SOME_TIME;
+use crate::gate::handle::Gate;
+use crate::gate::session::owner::{Reservation, Session};
+use crate::gate::session::record::{InitialPhase, Record};
 use crate::limit::Limit;
 use crate::rate::RateLimited;
 use crate::sync::epoch;
@@ -95,7 +95,7 @@ where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
-        Ok(self.reserve_as(subject, tag, Begins::Pending)?.0)
+        Ok(self.reserve_as(subject, tag, InitialPhase::Pending)?.0)
     }
 
     /// [`reserve`](Self::reserve), commit and establish in one, for sessions
@@ -114,7 +114,7 @@ where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
-        let (reservation, now) = self.reserve_as(subject, tag, Begins::Established)?;
+        let (reservation, now) = self.reserve_as(subject, tag, InitialPhase::Established)?;
         reservation.commit_at(now)
     }
 
@@ -123,7 +123,7 @@ where
         &self,
         subject: Option<&Q>,
         tag: T,
-        begins: Begins,
+        initial: InitialPhase,
     ) -> Result<(Reservation<K, T, C>, u64), Rejected>
     where
         K: Borrow<Q>,
@@ -136,7 +136,7 @@ where
             let subject = subject.map(|name| self.look_at(name)).transpose()?;
             let both_ways @ (now, rounded_up) = self.core.now_both_ways();
             self.look(now)?;
-            Ok((self.take(subject, tag, both_ways, begins)?, rounded_up))
+            Ok((self.take(subject, tag, both_ways, initial)?, rounded_up))
         };
         reserve().map_err(|Refusal { cause, retry_after }| {
             self.core.tallies.rejected(cause);
@@ -179,29 +179,29 @@ where
         subject: Option<Subject<'_, Q>>,
         tag: T,
         both_ways @ (now, _): (u64, u64),
-        begins: Begins,
+        initial: InitialPhase,
     ) -> Result<Reservation<K, T, C>, Refusal>
     where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
         let slot = subject.map(|Subject { name, hash, limit, _pin }| {
-            SubjectCounts::try_acquire_near(self.subjects.near(), name, hash, limit)
+            SubjectCounts::try_acquire_striped(self.subjects.stripe(), name, hash, limit)
         });
         let slot = slot.transpose().map_err(|_| Refusal::SUBJECT_AT_LIMIT)?;
         let rate = self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_both_ways(both_ways));
         let rate = rate.transpose().map_err(|refused| self.rate_limited(refused))?;
         let record =
-            Record::new(self.core.near(), tag, now, begins).map_err(|cause| match cause {
+            Record::new(self.core.stripe(), tag, now, initial).map_err(|cause| match cause {
                 Cause::ShutDown => Refusal::for_good(cause),
                 _ => Refusal { cause, retry_after: Some(self.core.retry_after(now)) },
             })?;
-        let room = self.core.make_room(now).map_err(|none| self.at_capacity(none, now))?;
-        let reservation = Reservation::new(record, slot, rate, begins);
-        if room.evicts {
+        let slot_of_gate = self.core.make_room(now).map_err(|none| self.at_capacity(none, now))?;
+        let reservation = Reservation::new(record, slot, rate, initial);
+        if slot_of_gate.evicts {
             self.core.alarm.ring();
         }
-        drop(room.found);
+        drop(slot_of_gate.found);
         Ok(reservation)
     }
 

@@ -1,26 +1,27 @@
-//! Read after `rejected.rs`. The one word on which every race about a
+//! Read after `reason.rs`. The one word on which every race about a
 //! session's end is decided.
 //!
 //! ```text
-//!  31    24 23    16 15    8 7     0
-//! +--------+--------+--------+------+   step 0: reserved, 1: pending,
-//! | passed | teller | reason | step |        2: established, 3: closing
-//! +--------+--------+--------+------+
+//!  31    24 23       16 15    8 7     0
+//! +--------+-----------+--------+------+   step 0: reserved, 1: pending,
+//! | passes | reported  | reason | step |        2: established, 3: closing
+//! |  slot  |    by     |        |      |
+//! +--------+-----------+--------+------+
 //! ```
 //!
-//! *Invariant*: steps only go up, and nothing leaves closing: its reason and
-//! teller never change. So a session has exactly one reason. (A reservation
+//! *Invariant*: steps only go up, and nothing leaves closing: the reason and who
+//! reports the end never change. So a session has exactly one reason. (A reservation
 //! becomes closing only if its gate is closed; then it is never committed.)
 //!
 //! *Linearization points*: commit, establish, end → their CAS, or the load or
 //! failed CAS that found the session closing.
 //!
-//! *Passed*: an eviction closes the session and passes its slot on, by one CAS
-//! (`evict.rs`).
+//! *Passes slot*: an eviction closes the session and passes its slot on, by one CAS
+//! (`decide/evict.rs`).
 //!
-//! *Teller*: who tells the manager about the end, exactly one party whoever
-//! made the CAS: the caller that closed it, or the driver that gets the payload
-//! of one of its timers (`record.rs`), which the wheel fires once.
+//! *Reported by*: exactly one party reports the end to the manager, whoever made the
+//! CAS: the caller that closed the session, or the driver that gets the payload of
+//! one of its timers (`expire.rs`). The wheel fires each timer once.
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
@@ -29,21 +30,21 @@
 //!
 //! *Progress*: lock-free; the word changes three times at most, so wait-free.
 
-use super::rejected::CloseReason;
+use super::reason::CloseReason;
 use crate::sync::atomic::{AtomicU32, Ordering::*};
 
-/// Who tells of an end.
+/// Who reports an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Teller {
+pub(crate) enum ReportedBy {
     /// The one whose call ended the session, by that call's return.
     Caller,
     /// The driver that gets the payload of this timer.
-    Driver(Pulse),
+    Driver(TimerKind),
 }
 
 /// The timers of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pulse {
+pub(crate) enum TimerKind {
     Idle,
     Init,
     Life,
@@ -53,28 +54,28 @@ pub(super) enum Pulse {
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct End {
-    pub(super) reason: CloseReason,
-    pub(super) teller: Teller,
+pub(crate) struct End {
+    pub(crate) reason: CloseReason,
+    pub(crate) reported_by: ReportedBy,
     /// The slot belongs to whoever evicted the session.
-    pub(super) passes_slot: bool,
+    pub(crate) passes_slot: bool,
 }
 
 impl End {
-    pub(super) const EVICTION: Self = Self {
+    pub(crate) const EVICTION: Self = Self {
         reason: CloseReason::Evicted,
-        teller: Teller::Driver(Pulse::Evicted),
+        reported_by: ReportedBy::Driver(TimerKind::Evicted),
         passes_slot: true,
     };
 
     /// An end that leaves the slot with the session's owner.
-    pub(super) const fn new(reason: CloseReason, teller: Teller) -> Self {
-        Self { reason, teller, passes_slot: false }
+    pub(crate) const fn new(reason: CloseReason, reported_by: ReportedBy) -> Self {
+        Self { reason, reported_by, passes_slot: false }
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     Reserved,
     Pending,
     Established,
@@ -87,26 +88,26 @@ impl Phase {
             Self::Reserved => 0,
             Self::Pending => 1,
             Self::Established => 2,
-            Self::Closing(End { reason, teller, passes_slot }) => {
-                let teller = match teller {
-                    Teller::Caller => 0,
-                    Teller::Driver(Pulse::Idle) => 1,
-                    Teller::Driver(Pulse::Init) => 2,
-                    Teller::Driver(Pulse::Life) => 3,
-                    Teller::Driver(Pulse::Evicted) => 4,
+            Self::Closing(End { reason, reported_by, passes_slot }) => {
+                let reported_by = match reported_by {
+                    ReportedBy::Caller => 0,
+                    ReportedBy::Driver(TimerKind::Idle) => 1,
+                    ReportedBy::Driver(TimerKind::Init) => 2,
+                    ReportedBy::Driver(TimerKind::Life) => 3,
+                    ReportedBy::Driver(TimerKind::Evicted) => 4,
                 };
-                (passes_slot as u32) << 24 | teller << 16 | (reason as u32) << 8 | 3
+                (passes_slot as u32) << 24 | reported_by << 16 | (reason as u32) << 8 | 3
             }
         }
     }
 
     fn of_word(word: u32) -> Self {
-        let teller = || match word >> 16 & 0xFF {
-            0 => Teller::Caller,
-            1 => Teller::Driver(Pulse::Idle),
-            2 => Teller::Driver(Pulse::Init),
-            3 => Teller::Driver(Pulse::Life),
-            _ => Teller::Driver(Pulse::Evicted),
+        let reported_by = || match word >> 16 & 0xFF {
+            0 => ReportedBy::Caller,
+            1 => ReportedBy::Driver(TimerKind::Idle),
+            2 => ReportedBy::Driver(TimerKind::Init),
+            3 => ReportedBy::Driver(TimerKind::Life),
+            _ => ReportedBy::Driver(TimerKind::Evicted),
         };
         match word & 0xFF {
             0 => Self::Reserved,
@@ -114,26 +115,30 @@ impl Phase {
             2 => Self::Established,
             _ => {
                 let reason = CloseReason::ALL[(word >> 8 & 0xFF) as usize];
-                Self::Closing(End { reason, teller: teller(), passes_slot: word >> 24 > 0 })
+                Self::Closing(End {
+                    reason,
+                    reported_by: reported_by(),
+                    passes_slot: word >> 24 > 0,
+                })
             }
         }
     }
 }
 
 #[derive(Debug)]
-pub(super) struct PhaseWord(AtomicU32);
+pub(crate) struct PhaseWord(AtomicU32);
 
 impl PhaseWord {
-    pub(super) fn reserved() -> Self {
+    pub(crate) fn reserved() -> Self {
         Self(AtomicU32::new(Phase::Reserved.word()))
     }
 
-    pub(super) fn load(&self) -> Phase {
+    pub(crate) fn load(&self) -> Phase {
         Phase::of_word(self.0.load(Acquire))
     }
 
     /// From this phase to that, or what the phase is instead.
-    pub(super) fn change(&self, from: Phase, to: Phase) -> Result<(), Phase> {
+    pub(crate) fn change(&self, from: Phase, to: Phase) -> Result<(), Phase> {
         match self.0.compare_exchange(from.word(), to.word(), AcqRel, Acquire) {
             Ok(_) => Ok(()),
             Err(is) => Err(Phase::of_word(is)),
@@ -141,7 +146,7 @@ impl PhaseWord {
     }
 
     /// Ends the session, or tells how it had ended before.
-    pub(super) fn end(&self, end: End) -> Result<(), End> {
+    pub(crate) fn end(&self, end: End) -> Result<(), End> {
         // A guess: most sessions that end were established.
         let mut phase = Phase::Established;
         loop {
@@ -162,10 +167,10 @@ mod tests {
 
     #[test]
     fn every_phase_comes_back_from_its_word() {
-        let pulses = [Pulse::Idle, Pulse::Init, Pulse::Life, Pulse::Evicted];
-        let tellers = pulses.map(Teller::Driver).into_iter().chain([Teller::Caller]);
+        let kinds = [TimerKind::Idle, TimerKind::Init, TimerKind::Life, TimerKind::Evicted];
+        let reporters = kinds.map(ReportedBy::Driver).into_iter().chain([ReportedBy::Caller]);
         let ends = CloseReason::ALL.into_iter().flat_map(|reason| {
-            tellers.clone().map(move |teller| Phase::Closing(End::new(reason, teller)))
+            reporters.clone().map(move |reported_by| Phase::Closing(End::new(reason, reported_by)))
         });
         let ends = ends.chain([Phase::Closing(End::EVICTION)]);
         for phase in [Phase::Reserved, Phase::Pending, Phase::Established].into_iter().chain(ends) {

@@ -112,17 +112,14 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OrOff<T> {
     }
 }
 
-pub(super) mod write {
+pub(crate) mod write {
     use super::*;
 
-    pub(in super::super) fn duration<S: Serializer>(
-        is: &Duration,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn duration<S: Serializer>(is: &Duration, to: S) -> Result<S::Ok, S::Error> {
         Human(*is).serialize(to)
     }
 
-    pub(in super::super) fn or_off<T, S>(is: &Option<T>, to: S) -> Result<S::Ok, S::Error>
+    pub(crate) fn or_off<T, S>(is: &Option<T>, to: S) -> Result<S::Ok, S::Error>
     where
         T: Serialize,
         S: Serializer,
@@ -133,7 +130,7 @@ pub(super) mod write {
         }
     }
 
-    pub(in super::super) fn duration_or_off<S: Serializer>(
+    pub(crate) fn duration_or_off<S: Serializer>(
         is: &Option<Duration>,
         to: S,
     ) -> Result<S::Ok, S::Error> {
@@ -141,12 +138,10 @@ pub(super) mod write {
     }
 }
 
-pub(super) mod read {
+pub(crate) mod read {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::gate::gate_config::Rate;
-    use crate::gate::policy::CapacityPolicy;
 
     fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         Human::deserialize(from).map(|Human(duration)| duration)
@@ -161,14 +156,10 @@ pub(super) mod read {
         Ok(from.deserialize_any(visitor)?.map(|Human(duration)| duration))
     }
 
-    fn rate_or_off<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Rate>, D::Error> {
-        from.deserialize_any(OrOff { expected: "`most` and `window`", setting: PhantomData })
-    }
-
     /// For each field its reader, whose errors name it.
     macro_rules! fields {
         ($($field:ident: $type:ty = $read:path;)*) => { $(
-            pub(in super::super) fn $field<'de, D>(from: D) -> Result<$type, D::Error>
+            pub(crate) fn $field<'de, D>(from: D) -> Result<$type, D::Error>
             where
                 D: Deserializer<'de>,
             {
@@ -183,19 +174,36 @@ pub(super) mod read {
         limit: Limit = Limit::deserialize;
         subject_limit: Limit = Limit::deserialize;
         max_subject_len: u32 = u32::deserialize;
-        rate: Option<Rate> = rate_or_off;
         most: u32 = u32::deserialize;
         window: Duration = duration;
         init_timeout: Option<Duration> = duration_or_off;
         idle_timeout: Option<Duration> = duration_or_off;
         max_lifetime: Option<Duration> = duration_or_off;
         tick: Duration = duration;
-        at_capacity: CapacityPolicy = CapacityPolicy::deserialize;
         floor: Duration = duration;
         may_lock_out_for_ever: bool = bool::deserialize;
     }
 
-    pub(in super::super) fn overrides<'de, D, K>(from: D) -> Result<BTreeMap<K, Limit>, D::Error>
+    pub(crate) fn rate<'de, D, R>(from: D) -> Result<Option<R>, D::Error>
+    where
+        D: Deserializer<'de>,
+        R: Deserialize<'de>,
+    {
+        let visitor = OrOff { expected: "`most` and `window`", setting: PhantomData };
+        from.deserialize_any(visitor)
+            .map_err(|error| D::Error::custom(format_args!("`rate`: {error}")))
+    }
+
+    pub(crate) fn at_capacity<'de, D, P>(from: D) -> Result<P, D::Error>
+    where
+        D: Deserializer<'de>,
+        P: Deserialize<'de>,
+    {
+        P::deserialize(from)
+            .map_err(|error| D::Error::custom(format_args!("`at_capacity`: {error}")))
+    }
+
+    pub(crate) fn overrides<'de, D, K>(from: D) -> Result<BTreeMap<K, Limit>, D::Error>
     where
         D: Deserializer<'de>,
         K: Deserialize<'de> + Ord,

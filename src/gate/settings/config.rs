@@ -1,4 +1,4 @@
-//! Read after `rejected.rs`. What a gate is set to, and which settings are
+//! Read after `policy.rs`. What a gate is set to, and which settings are
 //! refused: those that cannot be meant, and those that can shut everybody out
 //! for ever.
 //!
@@ -15,29 +15,29 @@ use crate::rate::SlidingWindow;
 use crate::wheel::TimerWheel;
 
 /// Ticks of a timeout that never comes.
-pub(super) const NEVER: u64 = u64::MAX;
+pub(crate) const NEVER: u64 = u64::MAX;
 
 /// May everybody be shut out for ever?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lockout {
+pub(crate) enum Lockout {
     Refused,
     Allowed,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Config {
-    pub(super) limit: Limit,
-    pub(super) subject_limit: Limit,
+pub(crate) struct Config {
+    pub(crate) limit: Limit,
+    pub(crate) subject_limit: Limit,
     /// Was the subjects' limit chosen, or is it the default's?
-    pub(super) limits_subjects: bool,
-    pub(super) max_subject_len: u32,
-    pub(super) rate: Option<(u32, Duration)>,
-    pub(super) init_timeout: Option<Duration>,
-    pub(super) idle_timeout: Option<Duration>,
-    pub(super) max_lifetime: Option<Duration>,
-    pub(super) tick: Duration,
-    pub(super) policy: CapacityPolicy,
-    pub(super) lockout: Lockout,
+    pub(crate) limits_subjects: bool,
+    pub(crate) max_subject_len: u32,
+    pub(crate) rate: Option<(u32, Duration)>,
+    pub(crate) init_timeout: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) max_lifetime: Option<Duration>,
+    pub(crate) tick: Duration,
+    pub(crate) policy: CapacityPolicy,
+    pub(crate) lockout: Lockout,
 }
 
 impl Default for Config {
@@ -60,7 +60,7 @@ impl Default for Config {
 
 impl Config {
     /// What must hold before a gate is made.
-    pub(super) fn check_new(&self) -> Result<(), GateError> {
+    pub(crate) fn check_new(&self) -> Result<(), GateError> {
         if self.tick.is_zero() {
             return Err(GateError::new("tick", "is zero"));
         }
@@ -80,7 +80,7 @@ impl Config {
     }
 
     /// What must hold always.
-    pub(super) fn check(&self) -> Result<(), GateError> {
+    pub(crate) fn check(&self) -> Result<(), GateError> {
         self.check_duration("init_timeout", self.init_timeout)?;
         self.check_duration("idle_timeout", self.idle_timeout)?;
         self.check_duration("max_lifetime", self.max_lifetime)?;
@@ -119,8 +119,16 @@ impl Config {
         }
     }
 
+    /// The floor of an eviction in ticks, one at least.
+    pub(crate) fn floor(&self) -> u64 {
+        match self.policy {
+            CapacityPolicy::EvictIdle { floor } => self.ticks(Some(floor)).max(1),
+            _ => 0,
+        }
+    }
+
     /// A duration in ticks, rounded up; none is never.
-    pub(super) fn ticks(&self, duration: Option<Duration>) -> u64 {
+    pub(crate) fn ticks(&self, duration: Option<Duration>) -> u64 {
         duration.map_or(NEVER, |duration| SystemClock::new(self.tick).ticks(duration))
     }
 }
@@ -134,7 +142,7 @@ pub struct GateError {
 }
 
 impl GateError {
-    pub(super) const NO_FLOOR: Self =
+    pub(crate) const NO_FLOOR: Self =
         Self::new("at_capacity", "does not evict the idle, so has no floor");
 
     const fn new(field: &'static str, reason: &'static str) -> Self {
@@ -142,7 +150,7 @@ impl GateError {
     }
 
     /// The setting, by the name of its method on
-    /// [`GateBuilder`](super::GateBuilder).
+    /// [`GateBuilder`](crate::GateBuilder).
     pub const fn field(&self) -> &'static str {
         self.field
     }

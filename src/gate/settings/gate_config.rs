@@ -1,5 +1,5 @@
-//! Read after `builder.rs`. The settings of a gate as one value, for who reads
-//! them from somewhere. `gate_config_serde.rs` is how a file says them.
+//! Read after `config.rs`. The settings of a gate as one value, for who reads
+//! them from somewhere. `serde_fields.rs` is how a file says them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use super::policy::CapacityPolicy;
 use crate::limit::Limit;
 
 #[cfg(feature = "serde")]
-use super::gate_config_serde::{read, write};
+use super::serde_fields::{read, write};
 
-/// What a [`Gate`](super::Gate) is set to, as one value, such as an operator's
-/// file. The fields are the methods of [`GateBuilder`](super::GateBuilder), by
+/// What a [`Gate`](crate::Gate) is set to, as one value, such as an operator's
+/// file. The fields are the methods of [`GateBuilder`](crate::GateBuilder), by
 /// the same names and with the same defaults; its
-/// [`config`](super::GateBuilder::config) takes this, its
-/// [`build`](super::GateBuilder::build) judges it.
+/// [`config`](crate::GateBuilder::config) takes this, its
+/// [`build`](crate::GateBuilder::build) judges it.
 ///
 /// With the feature `serde` it is `Serialize` and `Deserialize`, for formats
 /// that describe themselves. A duration is text such as `"1h 30m"` (`m` is a
@@ -23,7 +23,7 @@ use super::gate_config_serde::{read, write};
 /// or `"unlimited"`; a field that is not known is an error, and each error
 /// names its field. In TOML:
 ///
-#[doc = concat!("```toml\n", include_str!("../../examples/limits.toml"), "```")]
+#[doc = concat!("```toml\n", include_str!("../../../examples/limits.toml"), "```")]
 ///
 /// # Example
 ///
@@ -151,7 +151,7 @@ impl<K> Default for GateConfig<K> {
 
 impl<K> GateConfig<K> {
     /// What a gate keeps of it, and the exceptions.
-    pub(super) fn split(self) -> (Config, BTreeMap<K, Limit>) {
+    pub(crate) fn split(self) -> (Config, BTreeMap<K, Limit>) {
         let lockout = if self.may_lock_out_for_ever { Lockout::Allowed } else { Lockout::Refused };
         let config = Config {
             limit: self.limit,

@@ -52,8 +52,8 @@ fn a_ring_takes_no_lock_while_nobody_sleeps() {
     let alarm = Alarm::default();
     alarm.sleep(0, Duration::ZERO);
     alarm.ring(); // somebody might sleep since
-    let bed = alarm.lock();
+    let guard = alarm.lock();
     alarm.ring();
-    drop(bed);
+    drop(guard);
     assert_eq!(alarm.rings(), 2);
 }

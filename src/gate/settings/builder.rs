@@ -1,14 +1,14 @@
-//! Read after `config.rs`. How a gate is made.
+//! Read after `config.rs`, `gate_config.rs`, `handle.rs`. How a gate is made.
 
 use std::fmt;
 use std::hash::Hash;
 use std::time::Duration;
 
-use super::Gate;
 use super::config::{Config, GateError, Lockout};
 use super::gate_config::GateConfig;
 use super::policy::CapacityPolicy;
 use crate::clock::{Clock, SystemClock};
+use crate::gate::handle::Gate;
 use crate::limit::Limit;
 
 /// Makes a [`Gate`], or says which setting is wrong and why.
@@ -26,8 +26,15 @@ pub struct GateBuilder<K: 'static, T = (), C = SystemClock> {
     gate: std::marker::PhantomData<fn() -> T>,
 }
 
+impl<K: 'static, T> Gate<K, T> {
+    /// What a gate may be told before it is made.
+    pub fn builder() -> GateBuilder<K, T> {
+        GateBuilder::new()
+    }
+}
+
 impl<K: 'static, T> GateBuilder<K, T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::of(Config::default(), Vec::new(), Box::new(SystemClock::new))
     }
 }

@@ -1,0 +1,71 @@
+//! Read after `session/expire.rs`. The drive of a gate: sessions end by their
+//! timeouts, and each end is reported to exactly one driver.
+//!
+//! *Progress*: lock-free, as the wheel's `advance` is. `close_all` is wait-free,
+//! but for the wake-up of drivers that sleep.
+
+use crate::clock::Clock;
+use crate::gate::core::TimerPayload;
+use crate::gate::handle::Gate;
+use crate::gate::session::reason::{CloseReason, Ended};
+use crate::gate::session::record::Record;
+
+impl<K: 'static, T: Clone, C: Clock> Gate<K, T, C> {
+    /// Ends the sessions whose timeouts have come at tick `now`, and calls `f`
+    /// with each session that a timeout, an eviction or the gate's close has
+    /// ended, once.
+    /// Returns how many those were.
+    ///
+    /// Who is told drops the session's owner. A session whose owner has gone
+    /// before is not told of; nor is one that a caller has
+    /// [closed](SessionHandle::close), who knows.
+    ///
+    /// Any thread may call this, several at once; `f` may use the gate.
+    ///
+    /// # Panics
+    ///
+    /// Whatever `f` or the tag's `clone` panics with; the session in question
+    /// has ended and is not told of again. What else is due ends at the next
+    /// call.
+    pub fn advance(&self, now: u64, mut f: impl FnMut(Ended<T>)) -> usize {
+        let mut told = 0;
+        let each = |payload: TimerPayload<Record<T, C>>| {
+            if let Some(ended) = payload.expire() {
+                told += 1;
+                f(ended);
+            }
+        };
+        match self.core.closed() {
+            None => self.core.wheel.advance(now, each),
+            Some(_) => self.core.wheel.fire_all(now, each),
+        };
+        told
+    }
+
+    /// The sessions that [`advance`](Self::advance) tells of, now by the gate's
+    /// clock.
+    pub fn expired(&self) -> Vec<Ended<T>> {
+        let mut expired = Vec::new();
+        self.advance(self.core.now(), |ended| expired.push(ended));
+        expired
+    }
+}
+
+impl<K: 'static, T, C: Clock> Gate<K, T, C> {
+    /// A tick before which [`advance`](Self::advance) has nothing to do, for
+    /// the sessions there are now; `None` if there is none.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let next = self.core.wheel.next_deadline();
+        self.core.closed().map_or(next, |_| next.map(|_| 0))
+    }
+
+    /// Closes the gate for good: it admits nobody any more, and every session
+    /// ends for this reason. The next [`advance`](Self::advance) tells of each.
+    ///
+    /// No activity begins after this. An admission that overlaps this call may
+    /// still be granted; its session ends too, at the next `advance` after it.
+    pub fn close_all(&self, reason: CloseReason) {
+        self.core.close(reason);
+        self.core.alarm.ring();
+    }
+}

@@ -1,0 +1,163 @@
+//! Read after `session/owner.rs`. The gate as its users hold it: a handle to the
+//! core, to the counts of subjects, and to their limits. `decide/`, `settings/` and
+//! `drive/` say what it does.
+
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc as StdArc;
+
+use super::core::Core;
+use super::session::owner::Hasher;
+use super::session::record::SessionCore;
+use super::settings::config::Config;
+use super::stats::Stats;
+use crate::clock::{Clock, SystemClock};
+use crate::counts::{Overrides, SubjectCounts};
+use crate::limit::Limit;
+use crate::sync::arc::Arc;
+use crate::sync::striped_arc::StripedArc;
+
+/// Decides who may have a session: never more than the limits allow, refused
+/// only for a cause that held, with each slot given back exactly once, and each
+/// session ended for exactly one reason.
+///
+/// `K` is what a limit is counted by, such as a client's name; `T` is the tag
+/// by which the manager knows a session, such as its id. The gate is a handle:
+/// clones are the same gate.
+///
+/// # How a session lives
+///
+/// [`reserve`](Self::reserve) takes the slots; while the [`Reservation`] lives
+/// nothing is final. [`commit`](Reservation::commit) makes it a [`Session`],
+/// pending until it is [established](SessionHandle::establish);
+/// [`admit`](Self::admit) does all that in one. Request paths have a
+/// [`SessionHandle`], whose [`enter`](SessionHandle::enter) keeps the session
+/// from being idle. A session ends by a timeout, a close, or the drop of its
+/// owner, whichever comes first. Its slots are free when the owner is dropped;
+/// the gate's passes on at once where it is [evicted](CapacityPolicy).
+///
+/// Nothing runs in the background: [`advance`](Self::advance) ends sessions by
+/// their timeouts, called by whoever has a loop, or by a [`Reaper`].
+///
+/// # Consistency
+///
+/// The sessions and reservations of the gate never exceed its limit, those of
+/// a subject never its own, at any instant, as the limits were when each was
+/// granted; a newcomer to whom a slot passes as the limit is lowered may find it
+/// exceeded. [`Cause::AtCapacity`] is told only if at an instant of the call all
+/// slots were taken. [`Cause::SubjectAtLimit`] and [`Cause::RateLimited`]
+/// count admissions that are under way, also those that fail at a later step.
+///
+/// # Memory ordering
+///
+/// What the owner of a session did before its drop happens before what the
+/// next holder of its slot does, unless that one evicted it. What was done before a session was ended
+/// happens before what a thread does that is told of the end.
+///
+/// # Example
+///
+/// ```
+/// use headcount::{Cause, Gate, Limit, Rejected};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let gate: Gate<String> = Gate::builder()
+///     .limit(Limit::at_most(100))
+///     .subject_limit(Limit::at_most(1))
+///     .build()?;
+///
+/// let session = gate.admit(Some("alice"), ())?;
+/// let refused: Rejected = gate.admit(Some("alice"), ()).unwrap_err();
+/// assert_eq!(refused.cause(), Cause::SubjectAtLimit);
+///
+/// let request = session.enter()?; // not idle while this lives
+/// drop(request);
+/// drop(session); // her slots are free
+/// assert!(gate.admit(Some("alice"), ()).is_ok());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Gate<K: 'static, T = (), C = SystemClock> {
+    pub(super) core: Arc<StripedArc<SessionCore<T, C>>>,
+    pub(super) subjects: Arc<StripedArc<SubjectCounts<K, Hasher>>>,
+    pub(super) overrides: StdArc<Overrides<K, Hasher>>,
+}
+
+impl<K, T, C> Gate<K, T, C>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    T: Send + Sync + 'static,
+    C: Clock + 'static,
+{
+    pub(super) fn new(config: Config, overrides: Vec<(K, Limit)>, clock: C) -> Self {
+        let limits = Overrides::with_capacity_and_hasher(
+            config.subject_limit,
+            overrides.len(),
+            Hasher::default(),
+        );
+        for (subject, limit) in overrides {
+            limits.set(subject, limit);
+        }
+        let subjects = subject_counts().with_max_subject_len(config.max_subject_len);
+        Self {
+            core: Arc::new(StripedArc::new(Core::new(config, clock))),
+            subjects: Arc::new(StripedArc::new(subjects)),
+            overrides: StdArc::new(limits),
+        }
+    }
+}
+
+#[cfg(not(feature = "loom"))]
+fn subject_counts<K: 'static>() -> SubjectCounts<K, Hasher> {
+    SubjectCounts::with_hasher(Hasher::default())
+}
+
+/// Small enough to search.
+#[cfg(feature = "loom")]
+fn subject_counts<K: 'static>() -> SubjectCounts<K, Hasher> {
+    SubjectCounts::tiny(1, 1, Hasher::default())
+}
+
+impl<K: 'static, T, C: Clock> Gate<K, T, C> {
+    /// The gate's clock.
+    pub fn clock(&self) -> &C {
+        self.core.wheel.clock()
+    }
+
+    /// The slots that are taken: by sessions whose owner lives, but for those that
+    /// were evicted, and by reservations.
+    pub fn in_use(&self) -> u32 {
+        self.core.counter.in_use()
+    }
+
+    /// The slots that an admission could take.
+    pub fn available(&self) -> u32 {
+        self.core.counter.available()
+    }
+
+    /// How many sessions an eviction would choose from, at most; 0 if the gate
+    /// evicts nobody.
+    pub fn candidates(&self) -> usize {
+        self.core.candidates.as_ref().map_or(0, |candidates| candidates.len())
+    }
+
+    /// What the gate holds and has done so far.
+    pub fn stats(&self) -> Stats {
+        self.core.tallies.stats(self.in_use())
+    }
+}
+
+impl<K: 'static, T, C> Clone for Gate<K, T, C> {
+    fn clone(&self) -> Self {
+        Self {
+            core: Arc::clone(&self.core),
+            subjects: Arc::clone(&self.subjects),
+            overrides: StdArc::clone(&self.overrides),
+        }
+    }
+}
+
+impl<K: 'static, T, C> fmt::Debug for Gate<K, T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").field("counter", &self.core.counter).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,142 @@
+//! Read after `record.rs`. Who has what to do with a session: its reservation,
+//! then its owner; handles for those who work on it; activities while they do.
+//!
+//! *Invariant*: a reservation or a session is the one owner of its slots, of
+//! the gate and of the subject, and of its place in the rate window until the
+//! commit. Its drop gives them back; nothing else does.
+//!
+//! *Progress*: everything lock-free. No drop blocks or calls user code, but for
+//! the tag's own drop, which runs last and on the thread that lets go last.
+
+use std::fmt;
+use std::ops::Deref;
+
+use super::handle::SessionHandle;
+use super::record::{InitialPhase, Record};
+use crate::clock::{Clock, SystemClock};
+use crate::counts::StripedSubjectPermit;
+use crate::gate::decide::rejected::{Cause, Rejected};
+use crate::rate::OwnedRateToken;
+use crate::sync::arc::Arc;
+
+/// Subjects are chosen by clients, so their hash is keyed.
+#[cfg(not(feature = "loom"))]
+pub(crate) type Hasher = std::hash::RandomState;
+/// A model does the same in each of its executions.
+#[cfg(feature = "loom")]
+pub(crate) type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
+
+/// The slots of a session, by their owner: the gate's and, if it has one, the
+/// subject's.
+struct Owner<K: 'static, T, C> {
+    handle: SessionHandle<T, C>,
+    /// `None` of an anonymous session.
+    _subject: Option<StripedSubjectPermit<K, Hasher>>,
+}
+
+impl<K: 'static, T, C> Drop for Owner<K, T, C> {
+    fn drop(&mut self) {
+        self.handle.record.leave_candidates();
+        self.handle.record.give_slot_back();
+    }
+}
+
+/// Room for a session, not yet final: dropping it undoes all of it but an
+/// eviction, the place in the rate window too, on every path, an unwinding one or that of a future
+/// that is dropped included.
+///
+/// For who must do something that can fail before there is a session. Comes
+/// from [`Gate::reserve`](crate::Gate::reserve).
+#[must_use = "a reservation that is dropped at once admits nobody"]
+pub struct Reservation<K: 'static, T = (), C = SystemClock> {
+    owner: Owner<K, T, C>,
+    rate: Option<OwnedRateToken>,
+    initial: InitialPhase,
+}
+
+impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
+    pub(crate) fn new(
+        record: Arc<Record<T, C>>,
+        subject: Option<StripedSubjectPermit<K, Hasher>>,
+        rate: Option<OwnedRateToken>,
+        initial: InitialPhase,
+    ) -> Self {
+        let owner = Owner { handle: SessionHandle { record }, _subject: subject };
+        Self { owner, rate, initial }
+    }
+
+    /// Makes it a session, whose timeouts start now. It is pending until it is
+    /// [established](SessionHandle::establish).
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`] for [`Cause::ShutDown`] if the gate was closed since.
+    pub fn commit(self) -> Result<Session<K, T, C>, Rejected> {
+        let now = self.owner.handle.record.core.now_rounded_up();
+        self.commit_at(now)
+    }
+
+    /// [`commit`](Self::commit) for who knows the time, rounded up.
+    pub(crate) fn commit_at(self, now: u64) -> Result<Session<K, T, C>, Rejected> {
+        let record = &self.owner.handle.record;
+        if Record::commit(record, now, self.initial).is_err() {
+            record.core.tallies.rejected(Cause::ShutDown);
+            return Err(Rejected::new(Cause::ShutDown, None));
+        }
+        if let Some(token) = self.rate {
+            token.commit();
+        }
+        Ok(Session { owner: self.owner })
+    }
+
+    /// What the session will be known by.
+    pub fn tag(&self) -> &T {
+        &self.owner.handle.record.tag
+    }
+}
+
+/// A session, by its owner: dropping it frees its slots, exactly once, whatever
+/// ended the session.
+///
+/// A session that has ended keeps its slots until this is dropped, because its
+/// resources are in use until then: it is *draining*. An eviction alone takes
+/// the gate's slot at once, for the newcomer. Everything that a
+/// [`SessionHandle`] can do is there too.
+#[must_use = "dropping a session ends it"]
+pub struct Session<K: 'static, T = (), C = SystemClock> {
+    owner: Owner<K, T, C>,
+}
+
+impl<K: 'static, T, C> Session<K, T, C> {
+    /// A handle for who works on the session.
+    pub fn handle(&self) -> SessionHandle<T, C> {
+        self.owner.handle.clone()
+    }
+}
+
+impl<K: 'static, T, C> Deref for Session<K, T, C> {
+    type Target = SessionHandle<T, C>;
+
+    fn deref(&self) -> &SessionHandle<T, C> {
+        &self.owner.handle
+    }
+}
+
+impl<K: 'static, T, C> Drop for Session<K, T, C> {
+    fn drop(&mut self) {
+        self.owner.handle.record.release();
+    }
+}
+
+impl<K: 'static, T: fmt::Debug, C> fmt::Debug for Reservation<K, T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tag = &self.owner.handle.record.tag;
+        f.debug_struct("Reservation").field("tag", tag).finish_non_exhaustive()
+    }
+}
+
+impl<K: 'static, T: fmt::Debug, C> fmt::Debug for Session<K, T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.owner.handle.record.show("Session", f)
+    }
+}

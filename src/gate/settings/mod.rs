@@ -1,0 +1,20 @@
+//! What a gate can be set to, in code, in a file and at run time. In the order to
+//! read: `policy.rs`, `config.rs`, `gate_config.rs`, `serde_fields.rs`, then after
+//! `handle.rs` `builder.rs` and `change.rs`.
+//!
+//! *What may never happen here*: a gate with settings that `check` refuses, at run
+//! time too; an error that does not name its field; a change that revokes what was
+//! granted before it.
+
+mod builder;
+mod change;
+pub(super) mod config;
+mod gate_config;
+pub(super) mod policy;
+#[cfg(feature = "serde")]
+mod serde_fields;
+
+pub use builder::GateBuilder;
+pub use config::GateError;
+pub use gate_config::{GateConfig, Rate};
+pub use policy::CapacityPolicy;
