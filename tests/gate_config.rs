@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use headcount::{Gate, GateBuilder, Limit};
+use headcount::{Gate, GateBuilder, GateConfig, Limit};
 
 fn refused(edit: impl FnOnce(GateBuilder<String>) -> GateBuilder<String>) -> String {
     let error = edit(Gate::builder()).build().expect_err("it is refused");
@@ -54,4 +54,33 @@ fn no_change_at_run_time_leads_where_no_gate_could_begin() {
     gate.set_max_lifetime(None).unwrap();
     assert_eq!(gate.set_limit(Limit::at_most(5)).unwrap_err().field(), "idle_timeout");
     assert_eq!(gate.available(), u32::MAX, "nothing was changed");
+}
+
+#[test]
+fn a_setting_of_the_builder_comes_after_the_config_and_a_config_replaces_all() {
+    let of = |gate: &Gate<String>| {
+        let admits = |subject: &str| {
+            let sessions: Vec<_> =
+                (0..3).map_while(|_| gate.admit(Some(subject), ()).ok()).collect();
+            sessions.len()
+        };
+        [admits("alice"), admits("bob")]
+    };
+    let mut config = GateConfig::default();
+    config.overrides.insert("alice".to_owned(), Limit::at_most(1));
+    let alice =
+        Gate::builder().config(config.clone()).subject_override("alice".into(), Limit::at_most(2));
+    assert_eq!(of(&alice.build().unwrap()), [2, 3]);
+    let bob = Gate::builder().subject_override("bob".into(), Limit::at_most(2)).config(config);
+    assert_eq!(of(&bob.build().unwrap()), [1, 3]);
+}
+
+#[test]
+fn a_subject_without_an_order_may_be_an_exception() {
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    struct Unordered(u8);
+    let gate = Gate::<Unordered>::builder().subject_override(Unordered(1), Limit::at_most(0));
+    let gate = gate.build().unwrap();
+    assert!(gate.admit(Some(&Unordered(1)), ()).is_err());
+    assert!(gate.admit(Some(&Unordered(2)), ()).is_ok());
 }

@@ -11,12 +11,11 @@ use super::decide::candidates::Candidates;
 use super::drive::alarm::Alarm;
 use super::session::phase::TimerKind;
 use super::session::reason::CloseReason;
-use super::settings::config::{Config, NEVER};
+use super::settings::config::{GateConfig, NEVER, Rate};
 use super::stats::Tallies;
 use crate::admission::AdmissionCounter;
 use crate::clock::Clock;
 use crate::rate::SlidingWindow;
-use crate::sync::Mutex;
 use crate::sync::arc::Weak;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, load_settled};
 use crate::wheel::TimerWheel;
@@ -41,15 +40,13 @@ pub(crate) struct Core<R, C> {
     pub(super) tallies: Tallies,
     pub(super) timeouts: Timeouts,
     pub(super) alarm: StdArc<Alarm>,
-    /// Only for changes; nothing on the way in or out takes it.
-    pub(super) config: Mutex<Config>,
     tick: Duration,
     closed: ClosedWord,
 }
 
 impl<R: Send + Sync + 'static, C: Clock + 'static> Core<R, C> {
-    pub(super) fn new(config: Config, clock: C) -> Self {
-        let rate = config.rate.map(|(most, window)| {
+    pub(super) fn new<K>(config: &GateConfig<K>, clock: C) -> Self {
+        let rate = config.rate.map(|Rate { most, window }| {
             let window = config.ticks(Some(window));
             StdArc::new(SlidingWindow::new(most, window).expect("the configuration was checked"))
         });
@@ -57,12 +54,11 @@ impl<R: Send + Sync + 'static, C: Clock + 'static> Core<R, C> {
             counter: AdmissionCounter::new(config.limit),
             rate,
             wheel: TimerWheel::new(clock),
-            candidates: Candidates::of(&config),
+            candidates: Candidates::of(config),
             tallies: Tallies::new(),
-            timeouts: Timeouts::of(&config),
+            timeouts: Timeouts::of(config),
             alarm: StdArc::default(),
             tick: config.tick,
-            config: Mutex::new(config),
             closed: ClosedWord::open(),
         }
     }
@@ -149,7 +145,7 @@ pub(super) struct Timeouts {
 }
 
 impl Timeouts {
-    fn of(config: &Config) -> Self {
+    fn of<K>(config: &GateConfig<K>) -> Self {
         let zero = || AtomicU64::new(0);
         let timeouts =
             Self { init: zero(), idle: zero(), life: zero(), shortest: AtomicU64::new(NEVER) };
@@ -158,7 +154,7 @@ impl Timeouts {
     }
 
     /// To be called by one thread at a time.
-    pub(super) fn set(&self, config: &Config) {
+    pub(super) fn set<K>(&self, config: &GateConfig<K>) {
         let life = config.ticks(config.max_lifetime);
         let idle = config.ticks(config.idle_timeout).min(life);
         let init = config.ticks(config.init_timeout);

@@ -9,11 +9,10 @@ use std::sync::Arc as StdArc;
 use super::core::Core;
 use super::session::owner::Hasher;
 use super::session::record::SessionCore;
-use super::settings::config::Config;
+use super::settings::live::{Draft, LiveSettings};
 use super::stats::Stats;
 use crate::clock::{Clock, SystemClock};
-use crate::counts::{Overrides, SubjectCounts};
-use crate::limit::Limit;
+use crate::counts::SubjectCounts;
 use crate::sync::arc::Arc;
 use crate::sync::striped_arc::StripedArc;
 
@@ -79,7 +78,7 @@ use crate::sync::striped_arc::StripedArc;
 pub struct Gate<K: 'static, T = (), C = SystemClock> {
     pub(super) core: Arc<StripedArc<SessionCore<T, C>>>,
     pub(super) subjects: Arc<StripedArc<SubjectCounts<K, Hasher>>>,
-    pub(super) overrides: StdArc<Overrides<K, Hasher>>,
+    pub(super) settings: StdArc<LiveSettings<K>>,
 }
 
 impl<K, T, C> Gate<K, T, C>
@@ -88,20 +87,13 @@ where
     T: Send + Sync + 'static,
     C: Clock + 'static,
 {
-    pub(super) fn new(config: Config, overrides: Vec<(K, Limit)>, clock: C) -> Self {
-        let limits = Overrides::with_capacity_and_hasher(
-            config.subject_limit,
-            overrides.len(),
-            Hasher::default(),
-        );
-        for (subject, limit) in overrides {
-            limits.set(subject, limit);
-        }
+    pub(super) fn new(draft: Draft<K>, clock: C) -> Self {
+        let config = &draft.config;
         let subjects = subject_counts().with_max_subject_len(config.max_subject_len);
         Self {
             core: Arc::new(StripedArc::new(Core::new(config, clock))),
             subjects: Arc::new(StripedArc::new(subjects)),
-            overrides: StdArc::new(limits),
+            settings: StdArc::new(LiveSettings::new(draft)),
         }
     }
 }
@@ -151,7 +143,7 @@ impl<K: 'static, T, C> Clone for Gate<K, T, C> {
         Self {
             core: Arc::clone(&self.core),
             subjects: Arc::clone(&self.subjects),
-            overrides: StdArc::clone(&self.overrides),
+            settings: StdArc::clone(&self.settings),
         }
     }
 }

@@ -152,7 +152,7 @@ where
     {
         let too_long = |_| Refusal::for_good(Cause::SubjectTooLong);
         self.subjects.check_len(name).map_err(too_long)?;
-        let limit = self.overrides.limit_of(name);
+        let limit = self.settings.overrides.limit_of(name);
         let hash = self.subjects.hash_of(name);
         let _pin = epoch::pin();
         let is_limited = limit != Limit::UNLIMITED;

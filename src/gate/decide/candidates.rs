@@ -38,7 +38,7 @@
 
 use std::fmt;
 
-use crate::gate::settings::config::Config;
+use crate::gate::settings::config::GateConfig;
 use crate::gate::settings::policy::CapacityPolicy;
 use crate::sync::arc::{Arc, Weak};
 use crate::sync::atomic::{AtomicU64, Ordering::*, load_settled};
@@ -85,8 +85,8 @@ pub(crate) struct Candidates<R> {
 
 impl<R: Send + Sync + 'static> Candidates<R> {
     /// `None` if the gate evicts nobody.
-    pub(crate) fn of(config: &Config) -> Option<Self> {
-        let order = match config.policy {
+    pub(crate) fn of<K>(config: &GateConfig<K>) -> Option<Self> {
+        let order = match config.at_capacity {
             CapacityPolicy::Reject => return None,
             CapacityPolicy::EvictIdle { .. } => Order::LeastRecentlyActive,
             CapacityPolicy::EvictOldest => Order::Oldest,

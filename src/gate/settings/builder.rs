@@ -1,11 +1,13 @@
-//! Read after `config.rs`, `gate_config.rs`, `handle.rs`. How a gate is made.
+//! Read after `live.rs`, `handle.rs`. How a gate is made.
 
 use std::fmt;
 use std::hash::Hash;
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use super::config::{Config, GateError, Lockout};
-use super::gate_config::GateConfig;
+use super::check::GateError;
+use super::config::{GateConfig, Rate};
+use super::live::Draft;
 use super::policy::CapacityPolicy;
 use crate::clock::{Clock, SystemClock};
 use crate::gate::handle::Gate;
@@ -20,111 +22,94 @@ use crate::limit::Limit;
 /// Durations are rounded up to ticks.
 #[must_use = "a builder does nothing until `build`"]
 pub struct GateBuilder<K: 'static, T = (), C = SystemClock> {
-    config: Config,
-    overrides: Vec<(K, Limit)>,
+    draft: Draft<K>,
     clock: Box<dyn FnOnce(Duration) -> C>,
-    gate: std::marker::PhantomData<fn() -> T>,
+    gate: PhantomData<fn() -> T>,
 }
 
 impl<K: 'static, T> Gate<K, T> {
     /// What a gate may be told before it is made.
     pub fn builder() -> GateBuilder<K, T> {
-        GateBuilder::new()
-    }
-}
-
-impl<K: 'static, T> GateBuilder<K, T> {
-    pub(crate) fn new() -> Self {
-        Self::of(Config::default(), Vec::new(), Box::new(SystemClock::new))
+        GateConfig::default().into()
     }
 }
 
 impl<K: 'static, T, C> GateBuilder<K, T, C> {
-    fn of(
-        config: Config,
-        overrides: Vec<(K, Limit)>,
-        clock: Box<dyn FnOnce(Duration) -> C>,
-    ) -> Self {
-        Self { config, overrides, clock, gate: std::marker::PhantomData }
-    }
-
     /// Sets all there is to set, but for the clock: nothing that was set before
     /// remains.
     pub fn config(mut self, config: GateConfig<K>) -> Self {
-        let (config, overrides) = config.split();
-        self.config = config;
-        self.overrides = overrides.into_iter().collect();
+        self.draft = config.into();
         self
     }
 
     /// How many sessions there may be at once.
     pub fn limit(mut self, limit: Limit) -> Self {
-        self.config.limit = limit;
+        self.draft.config.limit = limit;
         self
     }
 
     /// How many sessions each subject may have that is no exception.
     pub fn subject_limit(mut self, limit: Limit) -> Self {
-        self.config.subject_limit = limit;
-        self.config.limits_subjects = true;
+        self.draft.config.subject_limit = limit;
+        self.draft.chose_subject_limit = true;
         self
     }
 
     /// How many sessions this subject may have; as often as there are
     /// exceptions.
     pub fn subject_override(mut self, subject: K, limit: Limit) -> Self {
-        self.overrides.push((subject, limit));
+        self.draft.overrides.push((subject, limit));
         self
     }
 
     /// Refuses text and byte subjects of more than `bytes` bytes, instead of
     /// more than 1,024.
     pub fn max_subject_len(mut self, bytes: u32) -> Self {
-        self.config.max_subject_len = bytes;
+        self.draft.config.max_subject_len = bytes;
         self
     }
 
     /// Admits at most `most` sessions in any window of this length.
     pub fn rate(mut self, most: u32, window: Duration) -> Self {
-        self.config.rate = Some((most, window));
+        self.draft.config.rate = Some(Rate { most, window });
         self
     }
 
     /// Ends a session that is not established so long after its commit.
     pub fn init_timeout(mut self, timeout: Duration) -> Self {
-        self.config.init_timeout = Some(timeout);
+        self.draft.config.init_timeout = Some(timeout);
         self
     }
 
     /// A session may stay pending for ever.
     pub fn no_init_timeout(mut self) -> Self {
-        self.config.init_timeout = None;
+        self.draft.config.init_timeout = None;
         self
     }
 
     /// Ends an established session that has had nothing in flight and was not
     /// touched for so long. At most the maximum lifetime.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.config.idle_timeout = Some(timeout);
+        self.draft.config.idle_timeout = Some(timeout);
         self
     }
 
     /// A session may be idle for ever.
     pub fn no_idle_timeout(mut self) -> Self {
-        self.config.idle_timeout = None;
+        self.draft.config.idle_timeout = None;
         self
     }
 
     /// Ends a session so long after its commit, whatever is in flight.
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
-        self.config.max_lifetime = Some(lifetime);
+        self.draft.config.max_lifetime = Some(lifetime);
         self
     }
 
     /// What becomes of who comes when all slots are taken, instead of being
     /// refused.
     pub fn at_capacity(mut self, policy: CapacityPolicy) -> Self {
-        self.config.policy = policy;
+        self.draft.config.at_capacity = policy;
         self
     }
 
@@ -132,20 +117,21 @@ impl<K: 'static, T, C> GateBuilder<K, T, C> {
     /// sessions nothing ends if nobody drops them. Such a gate may shut out
     /// everybody for ever.
     pub fn may_lock_out_for_ever(mut self) -> Self {
-        self.config.lockout = Lockout::Allowed;
+        self.draft.config.may_lock_out_for_ever = true;
         self
     }
 
     /// How exact time is, instead of a millisecond.
     pub fn tick(mut self, tick: Duration) -> Self {
-        self.config.tick = tick;
+        self.draft.config.tick = tick;
         self
     }
 
     /// Takes the time from this clock, whose ticks are of the length given
     /// by [`tick`](Self::tick).
     pub fn clock<D: 'static>(self, clock: D) -> GateBuilder<K, T, D> {
-        GateBuilder::of(self.config, self.overrides, Box::new(move |_| clock))
+        let clock = Box::new(move |_| clock);
+        GateBuilder { draft: self.draft, clock, gate: PhantomData }
     }
 }
 
@@ -164,20 +150,22 @@ where
     /// timeouts that are off, so that sessions which nobody drops would fill
     /// the limit for ever.
     pub fn build(self) -> Result<Gate<K, T, C>, GateError> {
-        self.config.check_new()?;
-        let clock = (self.clock)(self.config.tick);
-        Ok(Gate::new(self.config, self.overrides, clock))
+        self.draft.config.check_new()?;
+        let clock = (self.clock)(self.draft.config.tick);
+        Ok(Gate::new(self.draft, clock))
     }
 }
 
 impl<K: 'static, T> From<GateConfig<K>> for GateBuilder<K, T> {
     fn from(config: GateConfig<K>) -> Self {
-        Self::new().config(config)
+        Self { draft: config.into(), clock: Box::new(SystemClock::new), gate: PhantomData }
     }
 }
 
 impl<K: 'static, T, C> fmt::Debug for GateBuilder<K, T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GateBuilder").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("GateBuilder")
+            .field("limit", &self.draft.config.limit)
+            .finish_non_exhaustive()
     }
 }

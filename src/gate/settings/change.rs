@@ -1,12 +1,12 @@
-//! Read after `builder.rs`. What can be changed while the gate is in use: what it
+//! Read after `live.rs`, `handle.rs`. What can be changed while the gate is in use: what it
 //! has granted stays granted, and nothing drifts.
 
 use std::borrow::Borrow;
 use std::hash::Hash;
-use std::sync::PoisonError;
 use std::time::Duration;
 
-use super::config::{Config, GateError, NEVER};
+use super::check::GateError;
+use super::config::{DEFAULT_SUBJECT_LIMIT, GateConfig, NEVER};
 use super::policy::CapacityPolicy;
 use crate::clock::Clock;
 use crate::gate::decide::candidates::Order;
@@ -23,7 +23,7 @@ impl<K: 'static, T, C: Clock> Gate<K, T, C> {
     /// [`GateError`], and nothing changes, if sessions could fill this limit
     /// for ever.
     pub fn set_limit(&self, limit: Limit) -> Result<Limit, GateError> {
-        self.change(|config| config.limit = limit, |_| self.core.counter.set_limit(limit))
+        self.settings.change(|config| config.limit = limit, |_| self.core.counter.set_limit(limit))
     }
 
     /// Changes the init timeout of sessions reserved from now on; `None` is
@@ -33,7 +33,7 @@ impl<K: 'static, T, C: Clock> Gate<K, T, C> {
     ///
     /// [`GateError`], and nothing changes.
     pub fn set_init_timeout(&self, timeout: Option<Duration>) -> Result<(), GateError> {
-        self.change(|config| config.init_timeout = timeout, |config| self.retime(config))
+        self.settings.change(|config| config.init_timeout = timeout, |config| self.retime(config))
     }
 
     /// Changes the idle timeout of sessions reserved from now on; `None` is
@@ -43,7 +43,7 @@ impl<K: 'static, T, C: Clock> Gate<K, T, C> {
     ///
     /// [`GateError`], and nothing changes.
     pub fn set_idle_timeout(&self, timeout: Option<Duration>) -> Result<(), GateError> {
-        self.change(|config| config.idle_timeout = timeout, |config| self.retime(config))
+        self.settings.change(|config| config.idle_timeout = timeout, |config| self.retime(config))
     }
 
     /// Changes the maximum lifetime of sessions reserved from now on; `None` is
@@ -53,7 +53,7 @@ impl<K: 'static, T, C: Clock> Gate<K, T, C> {
     ///
     /// [`GateError`], and nothing changes.
     pub fn set_max_lifetime(&self, lifetime: Option<Duration>) -> Result<(), GateError> {
-        self.change(|config| config.max_lifetime = lifetime, |config| self.retime(config))
+        self.settings.change(|config| config.max_lifetime = lifetime, |config| self.retime(config))
     }
 
     /// The maximum lifetime of sessions reserved from now on, rounded up to
@@ -74,27 +74,13 @@ impl<K: 'static, T, C: Clock> Gate<K, T, C> {
         if candidates.order != Order::LeastRecentlyActive {
             return Err(GateError::NO_FLOOR);
         }
-        self.change(
-            |config| config.policy = CapacityPolicy::EvictIdle { floor },
+        self.settings.change(
+            |config| config.at_capacity = CapacityPolicy::EvictIdle { floor },
             |config| candidates.set_floor(config.floor()),
         )
     }
 
-    /// One change at a time, of what is still right afterwards.
-    fn change<R>(
-        &self,
-        edit: impl FnOnce(&mut Config),
-        apply: impl FnOnce(&Config) -> R,
-    ) -> Result<R, GateError> {
-        let mut config = self.core.config.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut edited = config.clone();
-        edit(&mut edited);
-        edited.check()?;
-        *config = edited;
-        Ok(apply(&config))
-    }
-
-    fn retime(&self, config: &Config) {
+    fn retime(&self, config: &GateConfig<K>) {
         self.core.timeouts.set(config);
         self.core.alarm.ring();
     }
@@ -108,26 +94,22 @@ where
     /// Changes how many sessions each subject may have that is no exception;
     /// returns what it was.
     pub fn set_subject_limit(&self, limit: Limit) -> Limit {
-        self.overrides.set_default(limit)
+        self.settings.overrides.set_default(limit)
     }
 
     /// Was a limit of subjects asked for, for all or for some, rather than left
-    /// at its default? For who warns of subjects that nobody names. Takes a lock
-    /// that settings are changed under.
+    /// at its default? For who warns of subjects that nobody names.
     pub fn has_subject_limit(&self) -> bool {
-        let default = Config::default().subject_limit;
-        let now = self.overrides.default_limit();
-        let is_set = || {
-            let config = self.core.config.lock();
-            config.unwrap_or_else(PoisonError::into_inner).limits_subjects
-        };
-        self.overrides.had_exceptions() || now != Limit::UNLIMITED && (now != default || is_set())
+        let limits = &self.settings.overrides;
+        let default = limits.default_limit();
+        let is_set = default != DEFAULT_SUBJECT_LIMIT || self.settings.chose_subject_limit;
+        limits.had_exceptions() || default != Limit::UNLIMITED && is_set
     }
 
     /// Makes the subject an exception, or changes what it is; returns what it
     /// was, if it was one.
     pub fn set_override(&self, subject: K, limit: Limit) -> Option<Limit> {
-        self.overrides.set(subject, limit)
+        self.settings.overrides.set(subject, limit)
     }
 
     /// Makes the subject no exception any more; returns what it was, if it was
@@ -137,7 +119,7 @@ where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq,
     {
-        self.overrides.remove(subject)
+        self.settings.overrides.remove(subject)
     }
 
     /// The slots that the subject has, reservations included.

@@ -1,170 +1,141 @@
-//! Read after `policy.rs`. What a gate is set to, and which settings are
-//! refused: those that cannot be meant, and those that can shut everybody out
-//! for ever.
-//!
-//! *Invariant*: the settings of a gate always pass `check`, at run time too:
-//! changes are made one at a time, under a lock that only they take.
+//! Read after `policy.rs`. What a gate is set to: the one value that its builder
+//! fills, that a file says (`serde_fields.rs`), that `check.rs` judges, and that the
+//! gate keeps for changes at run time (`live.rs`).
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::policy::CapacityPolicy;
-use crate::clock::SystemClock;
+#[cfg(feature = "serde")]
+use super::serde_fields::{read, write};
 use crate::limit::Limit;
-use crate::rate::SlidingWindow;
-use crate::wheel::TimerWheel;
 
 /// Ticks of a timeout that never comes.
 pub(crate) const NEVER: u64 = u64::MAX;
 
-/// May everybody be shut out for ever?
+pub(crate) const DEFAULT_SUBJECT_LIMIT: Limit = Limit::at_most(10);
+
+/// What a [`Gate`](crate::Gate) is set to, as one value, such as an operator's
+/// file. The fields are the methods of [`GateBuilder`](crate::GateBuilder), by
+/// the same names and with the same defaults; its
+/// [`config`](crate::GateBuilder::config) takes this, its
+/// [`build`](crate::GateBuilder::build) judges it.
+///
+/// With the feature `serde` it is `Serialize` and `Deserialize`, for formats
+/// that describe themselves. A duration is text such as `"1h 30m"` (`m` is a
+/// minute, `M` a month), or `"off"` where it may be `None`; a limit is a number
+/// or `"unlimited"`; a field that is not known is an error, and each error
+/// names its field. In TOML:
+///
+#[doc = concat!("```toml\n", include_str!("../../../examples/limits.toml"), "```")]
+///
+/// # Example
+///
+/// ```
+/// use headcount::{Gate, GateBuilder, GateConfig, Limit};
+///
+/// # fn main() -> Result<(), headcount::GateError> {
+/// let mut config = GateConfig::default(); // or from a file
+/// config.limit = Limit::at_most(200);
+/// config.overrides.insert("alice".to_owned(), Limit::UNLIMITED);
+/// let gate: Gate<String> = GateBuilder::from(config).build()?;
+/// assert_eq!(gate.available(), 200);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields),
+    serde(bound(deserialize = "K: serde::Deserialize<'de> + Ord"))
+)]
+pub struct GateConfig<K = String> {
+    /// How many sessions there may be at once.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "read::limit"))]
+    pub limit: Limit,
+    /// How many sessions each subject may have that is no exception.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "read::subject_limit"))]
+    pub subject_limit: Limit,
+    /// How many bytes a subject may have that is text or bytes.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "read::max_subject_len"))]
+    pub max_subject_len: u32,
+    /// How many sessions are admitted in any window, if that is limited.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "write::or_off", deserialize_with = "read::rate")
+    )]
+    pub rate: Option<Rate>,
+    /// After how long a session is ended that is not established; `None` is
+    /// never.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "write::duration_or_off", deserialize_with = "read::init_timeout")
+    )]
+    pub init_timeout: Option<Duration>,
+    /// After how long an idle session is ended; `None` is never.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "write::duration_or_off", deserialize_with = "read::idle_timeout")
+    )]
+    pub idle_timeout: Option<Duration>,
+    /// How long a session may live; `None` is for ever.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "write::duration_or_off", deserialize_with = "read::max_lifetime")
+    )]
+    pub max_lifetime: Option<Duration>,
+    /// How exact time is.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "write::duration", deserialize_with = "read::tick")
+    )]
+    pub tick: Duration,
+    /// What becomes of who comes when all slots are taken.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "read::at_capacity"))]
+    pub at_capacity: CapacityPolicy,
+    /// May the gate be one that could shut out everybody for ever?
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "read::may_lock_out_for_ever"))]
+    pub may_lock_out_for_ever: bool,
+    /// How many sessions each subject may have that is an exception.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "read::overrides"))]
+    pub overrides: BTreeMap<K, Limit>,
+}
+
+/// At most so many in any window of this length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lockout {
-    Refused,
-    Allowed,
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+pub struct Rate {
+    /// How many.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "read::most"))]
+    pub most: u32,
+    /// How long.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "write::duration", deserialize_with = "read::window")
+    )]
+    pub window: Duration,
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct Config {
-    pub(crate) limit: Limit,
-    pub(crate) subject_limit: Limit,
-    /// Was the subjects' limit chosen, or is it the default's?
-    pub(crate) limits_subjects: bool,
-    pub(crate) max_subject_len: u32,
-    pub(crate) rate: Option<(u32, Duration)>,
-    pub(crate) init_timeout: Option<Duration>,
-    pub(crate) idle_timeout: Option<Duration>,
-    pub(crate) max_lifetime: Option<Duration>,
-    pub(crate) tick: Duration,
-    pub(crate) policy: CapacityPolicy,
-    pub(crate) lockout: Lockout,
-}
-
-impl Default for Config {
+impl<K> Default for GateConfig<K> {
     fn default() -> Self {
         Self {
             limit: Limit::at_most(100),
-            subject_limit: Limit::at_most(10),
-            limits_subjects: false,
+            subject_limit: DEFAULT_SUBJECT_LIMIT,
             max_subject_len: 1024,
             rate: None,
             init_timeout: Some(Duration::from_secs(30)),
             idle_timeout: Some(Duration::from_secs(300)),
             max_lifetime: None,
             tick: Duration::from_millis(1),
-            policy: CapacityPolicy::Reject,
-            lockout: Lockout::Refused,
+            at_capacity: CapacityPolicy::Reject,
+            may_lock_out_for_ever: false,
+            overrides: BTreeMap::new(),
         }
     }
 }
-
-impl Config {
-    /// What must hold before a gate is made.
-    pub(crate) fn check_new(&self) -> Result<(), GateError> {
-        if self.tick.is_zero() {
-            return Err(GateError::new("tick", "is zero"));
-        }
-        if self.limit == Limit::at_most(0) && self.lockout == Lockout::Refused {
-            return Err(GateError::new("limit", "is 0, which admits nobody"));
-        }
-        match self.rate {
-            Some((0, _)) => Err(GateError::new("rate", "admits 0 in a window, so nobody")),
-            Some((most, _)) if most > SlidingWindow::MOST => {
-                Err(GateError::new("rate", "admits over 1048576 in a window"))
-            }
-            rate => {
-                self.check_duration("rate", rate.map(|(_, window)| window))?;
-                self.check()
-            }
-        }
-    }
-
-    /// What must hold always.
-    pub(crate) fn check(&self) -> Result<(), GateError> {
-        self.check_duration("init_timeout", self.init_timeout)?;
-        self.check_duration("idle_timeout", self.idle_timeout)?;
-        self.check_duration("max_lifetime", self.max_lifetime)?;
-        if let CapacityPolicy::EvictIdle { floor } = self.policy {
-            // A floor of zero is a tick.
-            self.check_duration("at_capacity", Some(floor.max(self.tick)))?;
-        }
-        let may_fill_for_ever = self.limit != Limit::UNLIMITED
-            && self.max_lifetime.is_none()
-            && self.lockout == Lockout::Refused;
-        let evicts_idle = self.policy != CapacityPolicy::Reject;
-        if may_fill_for_ever && self.idle_timeout.is_none() && !evicts_idle {
-            let why = "is off, and so is max_lifetime: sessions that nobody drops would fill the \
-                       limit for ever";
-            return Err(GateError::new("idle_timeout", why));
-        }
-        if may_fill_for_ever && self.init_timeout.is_none() {
-            let why = "is off, and so is max_lifetime: sessions that are never established would \
-                       fill the limit for ever";
-            return Err(GateError::new("init_timeout", why));
-        }
-        Ok(())
-    }
-
-    fn check_duration(
-        &self,
-        field: &'static str,
-        duration: Option<Duration>,
-    ) -> Result<(), GateError> {
-        match duration {
-            Some(Duration::ZERO) => Err(GateError::new(field, "is zero")),
-            Some(_) if self.ticks(duration) > TimerWheel::<()>::MAX_TICK => {
-                Err(GateError::new(field, "is more ticks than a timer can wait"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The floor of an eviction in ticks, one at least.
-    pub(crate) fn floor(&self) -> u64 {
-        match self.policy {
-            CapacityPolicy::EvictIdle { floor } => self.ticks(Some(floor)).max(1),
-            _ => 0,
-        }
-    }
-
-    /// A duration in ticks, rounded up; none is never.
-    pub(crate) fn ticks(&self, duration: Option<Duration>) -> u64 {
-        duration.map_or(NEVER, |duration| SystemClock::new(self.tick).ticks(duration))
-    }
-}
-
-/// A gate cannot be set like this. Names the setting and what is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct GateError {
-    field: &'static str,
-    reason: &'static str,
-}
-
-impl GateError {
-    pub(crate) const NO_FLOOR: Self =
-        Self::new("at_capacity", "does not evict the idle, so has no floor");
-
-    const fn new(field: &'static str, reason: &'static str) -> Self {
-        Self { field, reason }
-    }
-
-    /// The setting, by the name of its method on
-    /// [`GateBuilder`](crate::GateBuilder).
-    pub const fn field(&self) -> &'static str {
-        self.field
-    }
-
-    /// What is wrong with it.
-    pub const fn reason(&self) -> &'static str {
-        self.reason
-    }
-}
-
-impl fmt::Display for GateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` {}", self.field, self.reason)
-    }
-}
-
-impl std::error::Error for GateError {}

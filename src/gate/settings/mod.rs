@@ -1,5 +1,5 @@
 //! What a gate can be set to, in code, in a file and at run time. In the order to
-//! read: `policy.rs`, `config.rs`, `gate_config.rs`, `serde_fields.rs`, then after
+//! read: `policy.rs`, `config.rs`, `serde_fields.rs`, `check.rs`, `live.rs`, then after
 //! `handle.rs` `builder.rs` and `change.rs`.
 //!
 //! *What may never happen here*: a gate with settings that `check` refuses, at run
@@ -8,13 +8,14 @@
 
 mod builder;
 mod change;
+mod check;
 pub(super) mod config;
-mod gate_config;
+pub(super) mod live;
 pub(super) mod policy;
 #[cfg(feature = "serde")]
 mod serde_fields;
 
 pub use builder::GateBuilder;
-pub use config::GateError;
-pub use gate_config::{GateConfig, Rate};
+pub use check::GateError;
+pub use config::{GateConfig, Rate};
 pub use policy::CapacityPolicy;

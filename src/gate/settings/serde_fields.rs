@@ -1,4 +1,4 @@
-//! Read after `gate_config.rs`. How a file says the settings of a gate: limits
+//! Read after `config.rs`. How a file says the settings of a gate: limits
 //! as numbers or by name, durations as people write them, and in each error the
 //! name of the field, whatever the format.
 
