@@ -54,10 +54,17 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        let visit = parts.extensions.get::<Arc<Visit>>().map(Visit::enters);
-        if let Some(visit) = &visit {
-            parts.extensions.insert(Arc::clone(visit));
-        }
+        let visit = match parts.extensions.get::<Arc<Visit>>() {
+            None => None,
+            Some(first) => {
+                let visit = first.enters();
+                if !Arc::ptr_eq(first, &visit) {
+                    parts.extensions.insert(Arc::clone(&visit));
+                }
+                Some(visit)
+            }
+        };
+        // By what rmcp gets: something in between may have changed the head.
         let is_read = parts.method == Method::POST && !names_session(&parts);
         let keeps = visit.clone().filter(|_| is_read);
         let request = Request::from_parts(parts, VisitedBody { inner: body, keeps });

@@ -20,11 +20,14 @@
 //! if the manager is set to [`ReleaseOn::Closed`](crate::ReleaseOn).
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::task::Context;
 use std::time::Instant;
 
+use atomic_waker::AtomicWaker;
 use headcount::{Activity, Clock, CloseReason, Closed, EnterError, Session, SessionHandle};
 use rmcp::model::RequestId;
 use rmcp::transport::streamable_http_server::session::SessionId;
@@ -44,7 +47,9 @@ pub(crate) struct Live<C: Clock> {
     requests: Mutex<HashMap<RequestId, Request<C>>>,
     born: Instant,
     told: AtomicBool,
-    /// Rings when the session has ended, and when its transport has gone.
+    /// Its transport, which waits for the end.
+    transport: AtomicWaker,
+    /// Rings when its transport has gone.
     rings: Notify,
     initialized: AtomicBool,
     transport_gone: AtomicBool,
@@ -69,6 +74,7 @@ impl<C: Clock> Live<C> {
             requests: Mutex::default(),
             born: Instant::now(),
             told: AtomicBool::new(false),
+            transport: AtomicWaker::new(),
             rings: Notify::new(),
             initialized: AtomicBool::new(false),
             transport_gone: AtomicBool::new(false),
@@ -88,11 +94,9 @@ impl<C: Clock> Live<C> {
     /// flight, or if the session has ended.
     pub(crate) fn handing(&self, id: &RequestId) -> bool {
         let mut requests = self.requests();
-        if requests.contains_key(id) {
-            return false;
-        }
+        let Entry::Vacant(vacant) = requests.entry(id.clone()) else { return false };
         let Ok(_activity) = self.handle.enter() else { return false };
-        requests.insert(id.clone(), Request { _activity, received: false, answered: false });
+        vacant.insert(Request { _activity, received: false, answered: false });
         true
     }
 
@@ -109,9 +113,14 @@ impl<C: Clock> Live<C> {
 
     /// The request is in flight until it is answered.
     pub(crate) fn received(&self, id: &RequestId) {
-        _ = self.handing(id);
-        if let Some(request) = self.requests().get_mut(id) {
-            request.received = true;
+        let receives = || {
+            let mut requests = self.requests();
+            let request = requests.get_mut(id);
+            request.map(|request| request.received = true)
+        };
+        // Mostly it was handed over here.
+        if receives().is_none() && self.handing(id) {
+            receives();
         }
     }
 
@@ -145,19 +154,14 @@ impl<C: Clock> Live<C> {
     /// How long the session has lived, for the one who tells of its end.
     pub(crate) fn tell(&self) -> Option<std::time::Duration> {
         let first = !self.told.swap(true, Relaxed);
-        self.rings.notify_waiters();
+        self.transport.wake();
         first.then(|| self.born.elapsed())
     }
 
-    /// Until the session has ended.
-    pub(crate) async fn over(&self) {
-        loop {
-            let rings = self.rings.notified();
-            if self.handle.reason().is_some() {
-                return;
-            }
-            rings.await;
-        }
+    /// Has the session ended? If not, its transport is woken when it has.
+    pub(crate) fn is_over(&self, cx: &Context<'_>) -> bool {
+        self.transport.register(cx.waker());
+        self.handle.reason().is_some()
     }
 
     /// The client is initialized, says so or does what such a one does.

@@ -26,6 +26,9 @@ use crate::sessions::tag::SessionTag;
 use crate::sessions::transport::GuardedTransport;
 use crate::visit::request::Visit;
 
+/// What is in flight with a message, and the message on its way.
+type Begun<'a, C> = (Option<Activity<SessionTag, C>>, Option<Handing<'a, C>>);
+
 impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     /// The session, if there is one that this request may use.
     fn live(&self, id: &SessionId) -> Result<Arc<Live<C>>, GuardError<M::Error>> {
@@ -109,25 +112,20 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
         closed
     }
 
-    async fn stream(
+    /// A message begins that is answered by a stream. Not `async`, as what waits for
+    /// the inner manager is: a message is large, and copied by each such call.
+    fn begin<'a>(
         &self,
-        id: &SessionId,
-        message: ClientJsonRpcMessage,
-    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, GuardError<M::Error>>
-    {
-        let live = self.live(id)?;
-        let activity = self.activity(&live, &message)?;
-        if asks_for_work(&message) {
+        live: &'a Live<C>,
+        message: &ClientJsonRpcMessage,
+    ) -> Result<Begun<'a, C>, GuardError<M::Error>> {
+        let activity = self.activity(live, message)?;
+        if asks_for_work(message) {
             // rmcp serves clients too that do not say that they are initialized.
             live.initialized().map_err(|closed| GuardError::Ended(closed.reason))?;
         }
-        let handing = activity.as_ref().map(|_| Handing::of(&live, &message));
-        let stream = self.inner().create_stream(id, message).await;
-        let stream = stream.map_err(|error| Self::failed(&live, error))?;
-        if let Some(handing) = handing {
-            handing.done();
-        }
-        Ok(GuardedStream::new(stream, activity))
+        let handing = activity.as_ref().map(|_| Handing::of(live, message));
+        Ok((activity, handing))
     }
 
     async fn initialize(
@@ -240,7 +238,14 @@ impl<M: SessionManager, C: Clock + 'static> SessionManager for GuardedSessions<M
         id: &SessionId,
         message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        self.stream(id, message).await.map_err(decided)
+        let live = self.live(id).map_err(decided)?;
+        let (activity, handing) = self.begin(&live, &message).map_err(decided)?;
+        let stream = self.inner().create_stream(id, message).await;
+        let stream = stream.map_err(|error| decided(Self::failed(&live, error)))?;
+        if let Some(handing) = handing {
+            handing.done();
+        }
+        Ok(GuardedStream::new(stream, activity))
     }
 
     async fn accept_message(

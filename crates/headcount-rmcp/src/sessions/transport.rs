@@ -16,9 +16,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use headcount::{Clock, CloseReason};
+use pin_project_lite::pin_project;
 use rmcp::RoleServer;
 use rmcp::model::{ClientNotification, JsonRpcMessage, RequestId};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
@@ -98,41 +102,26 @@ impl<M: SessionManager, C: Clock + 'static> Transport<RoleServer> for GuardedTra
             self.leave.live.answering(&id);
             Settles { live: Arc::clone(&self.leave.live), id }
         });
-        let sending = self.inner.send(item);
-        async move {
-            // Also if this future is dropped before it is done.
-            let _settles = settles;
-            sending.await
-        }
+        Sending { inner: self.inner.send(item), settles }
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        let live = &self.leave.live;
+        let leave = &self.leave;
+        let mut receiving = pin!(self.inner.receive());
         // What has come is served. The rest of an ended session is not waited
         // for: its worker may be waiting for a client that has stopped to read.
-        let received = tokio::select! {
-            biased;
-            received = self.inner.receive() => received,
-            () = live.over() => None,
-        };
-        match &received {
-            Some(JsonRpcMessage::Request(request)) => {
-                if !(self.leave.shared.rules.pings == Pings::Ignored && is_ping(&request.request)) {
-                    live.received(&request.id);
-                }
+        poll_fn(|cx| match receiving.as_mut().poll(cx) {
+            Poll::Ready(received) => {
+                leave.received(received.as_ref());
+                Poll::Ready(received)
             }
-            Some(JsonRpcMessage::Notification(notification)) => {
-                if let ClientNotification::CancelledNotification(cancelled) =
-                    &notification.notification
-                    && let Some(id) = &cancelled.params.request_id
-                {
-                    live.settled(id);
-                }
+            Poll::Pending if leave.live.is_over(cx) => {
+                leave.received(None);
+                Poll::Ready(None)
             }
-            Some(_) => {}
-            None => self.leave.no_more_answers(),
-        }
-        received
+            Poll::Pending => Poll::Pending,
+        })
+        .await
     }
 
     async fn close(&mut self) -> Result<(), Self::Error> {
@@ -148,6 +137,27 @@ impl<M: SessionManager, C: Clock + 'static> Drop for GuardedTransport<M, C> {
 }
 
 impl<M: SessionManager, C: Clock + 'static> Leave<M, C> {
+    /// The session has got this; `None` is the end.
+    fn received(&self, message: Option<&RxJsonRpcMessage<RoleServer>>) {
+        match message {
+            Some(JsonRpcMessage::Request(request)) => {
+                if !(self.shared.rules.pings == Pings::Ignored && is_ping(&request.request)) {
+                    self.live.received(&request.id);
+                }
+            }
+            Some(JsonRpcMessage::Notification(notification)) => {
+                if let ClientNotification::CancelledNotification(cancelled) =
+                    &notification.notification
+                    && let Some(id) = &cancelled.params.request_id
+                {
+                    self.live.settled(id);
+                }
+            }
+            Some(_) => {}
+            None => self.no_more_answers(),
+        }
+    }
+
     /// Requests that come from now on are told that the session has ended.
     fn no_more_answers(&self) {
         let reason = self.live.end(CloseReason::Released);
@@ -163,6 +173,28 @@ impl<M: SessionManager, C: Clock + 'static> Drop for Leave<M, C> {
     fn drop(&mut self) {
         drop(self.owner.take());
         Shared::forget(&self.shared, &self.live);
+    }
+}
+
+pin_project! {
+    /// A message on its way out. No `async` block, which would be twice as large
+    /// as what it waits for; rmcp moves it into a task.
+    struct Sending<F, C: Clock> {
+        #[pin]
+        inner: F,
+        // Also if this is dropped before it is done.
+        settles: Option<Settles<C>>,
+    }
+}
+
+impl<F: Future, C: Clock> Future for Sending<F, C> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let sent = ready!(this.inner.poll(cx));
+        *this.settles = None;
+        Poll::Ready(sent)
     }
 }
 

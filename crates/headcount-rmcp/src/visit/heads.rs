@@ -40,11 +40,13 @@ pub fn carries_no_session(parts: &Parts) -> bool {
 /// Is it a request for a stream that stays open? Of these versions rmcp refuses
 /// requests whose header and body do not say the same.
 pub(crate) fn listens(parts: &Parts) -> bool {
+    // Of clients with sessions, which are most, this is one look at the head.
+    if !carries_no_session(parts) {
+        return false;
+    }
     let mut methods = parts.headers.get_all(METHOD).iter();
     let (first, second) = (methods.next(), methods.next());
-    carries_no_session(parts)
-        && second.is_none()
-        && first.is_some_and(|method| method == "subscriptions/listen")
+    second.is_none() && first.is_some_and(|method| method == "subscriptions/listen")
 }
 
 /// Does it go on with a stream that was cut off?
