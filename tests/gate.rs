@@ -154,6 +154,23 @@ fn the_idle_time_starts_when_the_last_of_several_activities_ends() {
 }
 
 #[test]
+fn a_session_that_is_admitted_active_is_idle_when_its_activity_has_ended() {
+    let (gate, clock) = gate();
+    let (session, activity) = gate.admit_active(Some("alice"), 1).unwrap();
+    assert_eq!(session.tag(), activity.session().tag());
+    clock.advance(50);
+    assert_eq!(expired(&gate), [], "neither timeout ends it");
+    drop(activity);
+    clock.advance(19);
+    assert_eq!(expired(&gate), []);
+    clock.advance(1);
+    assert_eq!(expired(&gate), [(1, CloseReason::Idle)]);
+    assert_eq!((gate.in_use(), gate.in_use_by("alice")), (1, 1));
+    drop(session);
+    assert_eq!((gate.in_use(), gate.in_use_by("alice")), (0, 0));
+}
+
+#[test]
 fn the_maximum_lifetime_ends_a_session_that_is_busy() {
     let (gate, clock) = gate();
     let session = gate.admit(Some("a"), 1).unwrap();

@@ -154,6 +154,16 @@ fn an_evicted_session_keeps_its_subjects_slot_until_its_owner_goes() {
 
 /// Neither by sessions that come and go, nor by those that are used for ever.
 #[test]
+fn a_session_that_is_admitted_active_is_evicted_when_its_activity_has_ended() {
+    let (gate, _clock) = gate(1, OLDEST);
+    let (_session, activity) = gate.admit_active(None::<&str>, 1).unwrap();
+    assert_eq!(admit(&gate, 2).unwrap_err().cause(), Cause::AtCapacity);
+    drop(activity);
+    let _newcomer = admit(&gate, 3).unwrap();
+    assert_eq!(told(&gate), evicted(1));
+}
+
+#[test]
 fn the_candidates_are_bounded_under_churn() {
     for policy in [idle(), OLDEST] {
         let (gate, clock) = gate(4, policy);

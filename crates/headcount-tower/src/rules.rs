@@ -110,8 +110,7 @@ where
     }
 
     fn admit(&self, subject: Option<&K>, parts: &mut Parts) -> Result<(Share, Asker), Refusal> {
-        let room = self.gate.reserve(subject, (self.tag)(parts))?;
-        let held = InFlight::of(room.commit()?);
+        let held = InFlight::of(self.gate.admit_active(subject, (self.tag)(parts))?);
         if self.gate.max_lifetime().is_none() {
             let share = Slot::offer(held, None, &mut parts.extensions);
             return Ok((share, Asker::default()));

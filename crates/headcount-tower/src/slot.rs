@@ -100,16 +100,11 @@ type Inside = Box<dyn Any + Send>;
 /// The session of a request, and what keeps it from being idle.
 pub(crate) struct InFlight<K: 'static, T, C: Clock>(Option<Running<K, T, C>>);
 
-type Running<K, T, C> = (Session<K, T, C>, Option<Activity<T, C>>);
+type Running<K, T, C> = (Session<K, T, C>, Activity<T, C>);
 
 impl<K: 'static, T, C: Clock> InFlight<K, T, C> {
-    pub(crate) fn of(session: Session<K, T, C>) -> Self {
-        // Pending until something is in flight in it, which outlives it: at no
-        // instant can it be evicted. If anything else has ended it by now, it is
-        // as if it had ended a little later: the slot is its own all the same.
-        let activity = session.enter().ok();
-        _ = session.establish();
-        Self(Some((session, activity)))
+    pub(crate) const fn of(running: Running<K, T, C>) -> Self {
+        Self(Some(running))
     }
 }
 

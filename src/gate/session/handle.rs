@@ -104,7 +104,7 @@ impl<T, C> Clone for SessionHandle<T, C> {
 /// the owner: who works for long asks [`reason`](SessionHandle::reason).
 #[must_use = "the session may be idle as soon as nothing is in flight"]
 pub struct Activity<T = (), C: Clock = SystemClock> {
-    handle: SessionHandle<T, C>,
+    pub(super) handle: SessionHandle<T, C>,
 }
 
 impl<T, C: Clock> Activity<T, C> {

@@ -6,7 +6,7 @@
 //! twice; a session that ends as idle while something is in flight.
 
 mod expire;
-mod handle;
+pub(super) mod handle;
 pub(super) mod owner;
 pub(super) mod phase;
 pub(super) mod reason;

@@ -11,7 +11,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use super::handle::SessionHandle;
+use super::handle::{Activity, SessionHandle};
 use super::record::{InitialPhase, Record};
 use crate::clock::{Clock, SystemClock};
 use crate::counts::StripedSubjectPermit;
@@ -89,11 +89,22 @@ impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
         Ok(Session { owner: self.owner })
     }
 
+    /// The same for a reservation whose session begins with an activity.
+    pub(crate) fn commit_active_at(self, now: u64) -> Result<ActiveSession<K, T, C>, Rejected> {
+        debug_assert!(self.initial == InitialPhase::Active, "its hold is the activity's");
+        let session = self.commit_at(now)?;
+        let activity = Activity { handle: session.handle() };
+        Ok((session, activity))
+    }
+
     /// What the session will be known by.
     pub fn tag(&self) -> &T {
         &self.owner.handle.record.tag
     }
 }
+
+/// A session, and what is in flight in it.
+type ActiveSession<K, T, C> = (Session<K, T, C>, Activity<T, C>);
 
 /// A session, by its owner: dropping it frees its slots, exactly once, whatever
 /// ended the session.

@@ -80,6 +80,8 @@ struct Timers<T, C> {
 pub(crate) enum InitialPhase {
     Pending,
     Established,
+    /// Established, with an activity.
+    Active,
 }
 
 impl<T, C: Clock> Timers<T, C> {
@@ -142,13 +144,13 @@ impl<T, C: Clock> Record<T, C> {
     pub(crate) fn commit(this: &Arc<Self>, now: u64, initial: InitialPhase) -> Result<(), Closed> {
         let phase = match initial {
             InitialPhase::Pending => Phase::Pending,
-            InitialPhase::Established => Phase::Established,
+            InitialPhase::Established | InitialPhase::Active => Phase::Established,
         };
         let closed = |reason| Err(Closed::new(reason));
         if let Some(reason) = this.core.closed() {
             return closed(reason);
         }
-        if initial == InitialPhase::Established {
+        if phase == Phase::Established {
             Self::become_candidate(this, now);
         }
         match this.phase.change(Phase::Reserved, phase) {
@@ -157,6 +159,8 @@ impl<T, C: Clock> Record<T, C> {
         }
         this.core.tallies.admitted();
         let Timers { idle, init, life } = this.timers();
+        // Of a pending session it is held until that is established, and the first
+        // activity goes on with the hold that there is.
         let idle = (initial == InitialPhase::Established).then_some(idle);
         idle.into_iter().chain(init).chain(life).for_each(|timer| timer.release(now));
         Ok(())

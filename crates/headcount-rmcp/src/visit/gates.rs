@@ -48,12 +48,9 @@ type Held = Box<dyn Any + Send + Sync>;
 
 impl<C: Clock + 'static> Admits for CallGate<C> {
     fn admit(&self, subject: Option<&str>) -> Result<Held, Rejected> {
-        let session = self.reserve(subject, ())?.commit()?;
         // Something is in flight for as long as it lives: at no instant can it be
         // evicted. If it has ended by now, its slot is its own all the same.
-        let activity = session.enter().ok();
-        _ = session.establish();
-        Ok(Box::new((session, activity)))
+        Ok(Box::new(self.admit_active(subject, ())?))
     }
 
     fn close(&self) {
