@@ -54,6 +54,8 @@ mod clock_tokio;
 mod counts;
 mod gate;
 mod limit;
+#[cfg(feature = "serde")]
+mod limit_serde;
 mod rate;
 mod sync;
 mod wheel;

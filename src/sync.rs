@@ -9,6 +9,9 @@
 //! that does the worst its contract allows (`epoch.rs`), and the memory it
 //! releases goes to a quarantine (`heap.rs`).
 
+pub(crate) mod alarm;
+#[cfg(all(test, not(feature = "loom")))]
+mod alarm_tests;
 pub(crate) mod arc;
 pub(crate) mod atomic;
 pub(crate) mod cell;

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::closed::ClosedWord;
 use super::decide::candidates::Candidates;
-use super::drive::alarm::Alarm;
 use super::session::phase::TimerKind;
 use super::session::reason::CloseReason;
 use super::settings::config::{GateConfig, NEVER, Rate};
@@ -16,6 +15,7 @@ use super::stats::Tallies;
 use crate::admission::AdmissionCounter;
 use crate::clock::Clock;
 use crate::rate::SlidingWindow;
+use crate::sync::alarm::Alarm;
 use crate::sync::arc::Weak;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, load_settled};
 use crate::wheel::TimerWheel;

@@ -1,4 +1,4 @@
-//! Threads that sleep on the gate's alarm while others ring. Here nobody's sleep
+//! Threads that sleep on an alarm while others ring. Here nobody's sleep
 //! times out, so who loses a wake-up sleeps for ever, and the checker says so.
 
 use std::sync::Arc;

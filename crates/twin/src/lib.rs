@@ -35,7 +35,7 @@ mod sync {
 
 #[path = "../../../src/admission/mod.rs"]
 mod admission;
-#[path = "../../../src/gate/drive/alarm.rs"]
+#[path = "../../../src/sync/alarm.rs"]
 mod alarm;
 #[path = "../../../src/limit.rs"]
 mod limit;

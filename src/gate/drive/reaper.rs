@@ -1,4 +1,4 @@
-//! Read after `advance.rs`, `alarm.rs`. A driver on a thread of its own.
+//! Read after `advance.rs`, `sync/alarm.rs`. A driver on a thread of its own.
 //!
 //! *How long it sleeps*: until the first timeout may end, and never longer than
 //! the shortest timeout there is. So a session that comes while it sleeps ends
@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use std::thread::{self, JoinHandle};
 
-use super::alarm::Alarm;
 use crate::clock::Clock;
 use crate::gate::handle::Gate;
 use crate::gate::session::reason::Ended;
+use crate::sync::alarm::Alarm;
 
 /// What the thread and its handle share.
 #[derive(Debug, Default)]

@@ -25,10 +25,10 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::alarm::Alarm;
 use crate::clock::Clock;
 use crate::gate::handle::Gate;
 use crate::gate::session::reason::Ended;
+use crate::sync::alarm::Alarm;
 
 /// A task that ends the sessions of a gate in time; dropping it stops the task.
 ///

@@ -1,5 +1,5 @@
 //! Read after `config.rs`. How a file says the settings of a gate: limits
-//! as numbers or by name, durations as people write them, and in each error the
+//! as `limit_serde.rs` does, durations as people write them, and in each error the
 //! name of the field, whatever the format.
 
 use std::fmt;
@@ -7,58 +7,12 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Unexpected, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use crate::limit::Limit;
 
-const UNLIMITED: &str = "unlimited";
 const OFF: &str = "off";
-
-/// A number, or `"unlimited"`.
-impl Serialize for Limit {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match self.get() {
-            Some(most) => to.serialize_u32(most),
-            None => to.serialize_str(UNLIMITED),
-        }
-    }
-}
-
-/// A number, or `"unlimited"`.
-impl<'de> Deserialize<'de> for Limit {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct ALimit;
-
-        impl Visitor<'_> for ALimit {
-            type Value = Limit;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a number up to {}, or {UNLIMITED:?}", u32::MAX)
-            }
-
-            fn visit_u64<E: Error>(self, most: u64) -> Result<Limit, E> {
-                Limit::try_from(most).map_err(E::custom)
-            }
-
-            fn visit_i64<E: Error>(self, most: i64) -> Result<Limit, E> {
-                match u64::try_from(most) {
-                    Ok(most) => self.visit_u64(most),
-                    Err(_) => Err(E::invalid_value(Unexpected::Signed(most), &self)),
-                }
-            }
-
-            fn visit_str<E: Error>(self, name: &str) -> Result<Limit, E> {
-                match name {
-                    UNLIMITED => Ok(Limit::UNLIMITED),
-                    _ => Err(E::invalid_value(Unexpected::Str(name), &self)),
-                }
-            }
-        }
-
-        from.deserialize_any(ALimit)
-    }
-}
 
 /// A duration such as `"1h 30m"`.
 struct Human(Duration);
@@ -139,8 +93,6 @@ pub(crate) mod write {
 }
 
 pub(crate) mod read {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
@@ -156,10 +108,18 @@ pub(crate) mod read {
         Ok(from.deserialize_any(visitor)?.map(|Human(duration)| duration))
     }
 
-    /// For each field its reader, whose errors name it.
+    fn rate_or_off<'de, D, R>(from: D) -> Result<Option<R>, D::Error>
+    where
+        D: Deserializer<'de>,
+        R: Deserialize<'de>,
+    {
+        from.deserialize_any(OrOff { expected: "`most` and `window`", setting: PhantomData })
+    }
+
+    /// For each field its reader, whose errors name it. `A` is a type that stands above.
     macro_rules! fields {
-        ($($field:ident: $type:ty = $read:path;)*) => { $(
-            pub(crate) fn $field<'de, D>(from: D) -> Result<$type, D::Error>
+        ($($field:ident$(<$any:ident: $bound:path>)?: $type:ty = $read:path;)*) => { $(
+            pub(crate) fn $field<'de, D $(, $any: $bound)?>(from: D) -> Result<$type, D::Error>
             where
                 D: Deserializer<'de>,
             {
@@ -174,41 +134,16 @@ pub(crate) mod read {
         limit: Limit = Limit::deserialize;
         subject_limit: Limit = Limit::deserialize;
         max_subject_len: u32 = u32::deserialize;
+        rate<R: Deserialize<'de>>: Option<R> = rate_or_off;
         most: u32 = u32::deserialize;
         window: Duration = duration;
         init_timeout: Option<Duration> = duration_or_off;
         idle_timeout: Option<Duration> = duration_or_off;
         max_lifetime: Option<Duration> = duration_or_off;
         tick: Duration = duration;
+        at_capacity<P: Deserialize<'de>>: P = P::deserialize;
         floor: Duration = duration;
         may_lock_out_for_ever: bool = bool::deserialize;
-    }
-
-    pub(crate) fn rate<'de, D, R>(from: D) -> Result<Option<R>, D::Error>
-    where
-        D: Deserializer<'de>,
-        R: Deserialize<'de>,
-    {
-        let visitor = OrOff { expected: "`most` and `window`", setting: PhantomData };
-        from.deserialize_any(visitor)
-            .map_err(|error| D::Error::custom(format_args!("`rate`: {error}")))
-    }
-
-    pub(crate) fn at_capacity<'de, D, P>(from: D) -> Result<P, D::Error>
-    where
-        D: Deserializer<'de>,
-        P: Deserialize<'de>,
-    {
-        P::deserialize(from)
-            .map_err(|error| D::Error::custom(format_args!("`at_capacity`: {error}")))
-    }
-
-    pub(crate) fn overrides<'de, D, K>(from: D) -> Result<BTreeMap<K, Limit>, D::Error>
-    where
-        D: Deserializer<'de>,
-        K: Deserialize<'de> + Ord,
-    {
-        BTreeMap::deserialize(from)
-            .map_err(|error| D::Error::custom(format_args!("`overrides`: {error}")))
+        overrides<M: Deserialize<'de>>: M = M::deserialize;
     }
 }

@@ -1,39 +1,37 @@
-//! Read after `drive/mod.rs`. Wakes drivers that sleep: threads, and tasks.
+//! Wakes threads and tasks that sleep; known as an event count.
 //!
 //! ```text
 //!  63              1     0
 //! +------------------+--------+   rings: how often it rang
-//! |      rings       | asleep |   asleep: somebody may sleep that no ring wakes yet
+//! |      rings       | asleep |   asleep: somebody may sleep whom no ring wakes yet
 //! +------------------+--------+
 //! ```
 //!
-//! *Invariant*: nobody sleeps who has not heard the last ring, but for those
-//! that a ring is about to wake.
+//! *Invariant*: whoever sleeps has heard the last ring, or a ring is about to wake it.
 //!
-//! *How*: who is about to sleep first makes itself known to those who wake (by
-//! the lock, or by a waiter in the list of tokio's `Notify`), then sets
-//! `asleep`, and sleeps only if that very write found no ring that it has not
-//! heard. Who rings adds a ring; if that found `asleep`, it clears that, and
-//! whoever clears it wakes all. So of a ring and a set one comes first in the
-//! order of the one word: the sleeper sees the ring; or the ring sees `asleep`;
-//! or another ring has cleared that in between and is about to wake.
+//! *How*: a sleeper first becomes known to those who wake (by the lock, or by a waiter
+//! in the list of tokio's `Notify`), then sets `asleep`, and sleeps only if that
+//! write found no ring that it has not heard. A ring adds one; if it finds `asleep`,
+//! it clears it, and whoever clears it wakes all. One word orders a ring and a set:
+//! either the sleeper sees the ring; or the ring sees `asleep`; or another ring
+//! has cleared `asleep` in between and is about to wake.
 //!
-//! *Linearization points*: ring → its addition; sleep → the write that sets
-//! `asleep` for the last time.
+//! *Linearization points*: ring → its addition; sleep → the write that sets `asleep`
+//! for the last time.
 //!
 //! | access | ordering | pairs with | without it |
 //! |---|---|---|---|
-//! | ring's addition | `Release` | `rings`, the set | a driver that has heard a ring misses what it was about |
+//! | ring's addition | `Release` | `rings`, the set | a driver that has heard a ring misses what was done before it |
 //! | `rings`, the set | `Acquire` | ring's addition | the same, from the other side |
-//! | the set | `Release` | the clearing | who wakes all passes over a waiter that was made before |
+//! | the set | `Release` | the clearing | the wake-up passes over a waiter that was made before |
 //! | the clearing | `Acquire` | the set | the same, from the other side |
 //!
-//! *Progress*: ring is one wait-free addition unless somebody sleeps; the first
-//! ring then takes the lock for an instant and wakes, the next ones do not.
+//! *Progress*: a ring is one wait-free addition unless somebody sleeps; the first ring
+//! then takes the lock for an instant and wakes, the next ones do not.
 //! *Bounds*: 2^63 rings.
 //!
-//! *Checked by*: `crates/twin/src/alarm_models.rs` and its mutants (threads, no
-//! weak orderings), `alarm_tests.rs`, `tests/gate_reaper*.rs`.
+//! *Checked by*: `crates/twin/src/alarm_models.rs` and its mutants (threads, no weak
+//! orderings), `alarm_tests.rs`, `tests/gate_reaper*.rs`.
 
 use std::sync::PoisonError;
 use std::time::Duration;
