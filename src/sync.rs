@@ -19,6 +19,7 @@ mod const_fn;
 pub(crate) mod epoch;
 pub(crate) mod heap;
 pub(crate) mod ordered;
+pub(crate) mod sleep;
 pub(crate) mod striped_arc;
 pub(crate) mod tally;
 pub(crate) mod thread;
@@ -28,10 +29,3 @@ pub(crate) use const_fn::const_unless_loom;
 pub(crate) use loom::sync::Mutex;
 #[cfg(not(feature = "loom"))]
 pub(crate) use std::sync::Mutex;
-
-/// For drivers that sleep. Std's in a loom model too: nothing that the models
-/// check is decided by them. Under the depth-first checker they are its own.
-pub(crate) mod sleep {
-    pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
-    pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
-}
