@@ -20,8 +20,8 @@ use crate::sync::arc::Weak;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, load_settled};
 use crate::wheel::TimerWheel;
 
-/// When to come back, for who is refused where that is not known: no session
-/// will end by a timeout, or one of a single subject must.
+/// When to come back where that is not known: no timeout will end a session, or a
+/// session of one subject must end.
 pub(super) const SOME_TIME: Duration = Duration::from_secs(1);
 
 /// What the wheel hands to the driver when a timer fires.
@@ -80,7 +80,7 @@ impl<R, C: Clock> Core<R, C> {
         self.wheel.clock().now_rounded_up()
     }
 
-    /// When to tell somebody to come back who found the gate full at `now`.
+    /// When to come back, for a newcomer that found the gate full at `now`.
     pub(super) fn retry_after(&self, now: u64) -> Duration {
         match self.wheel.next_deadline() {
             Some(next) if self.timeouts.any() => self.duration_of(next.saturating_sub(now).max(1)),
@@ -159,7 +159,7 @@ impl Timeouts {
         let idle = config.ticks(config.idle_timeout).min(life);
         let init = config.ticks(config.init_timeout);
         let shortest = load_settled(&self.shortest).min(life).min(idle).min(init);
-        // The shortest first: a driver is told before a timer is.
+        // The shortest first: a driver learns of it before a timer does.
         self.shortest.swap(shortest, Relaxed);
         self.init.swap(init, Relaxed);
         self.idle.swap(idle, Relaxed);

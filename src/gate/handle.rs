@@ -26,32 +26,31 @@ use crate::sync::striped_arc::StripedArc;
 ///
 /// # How a session lives
 ///
-/// [`reserve`](Self::reserve) takes the slots; while the [`Reservation`] lives
-/// nothing is final. [`commit`](Reservation::commit) makes it a [`Session`],
-/// pending until it is [established](SessionHandle::establish);
+/// [`reserve`](Self::reserve) takes the slots; while the [`Reservation`] lives nothing
+/// is final. [`commit`] makes it a [`Session`], pending until it is [established];
 /// [`admit`](Self::admit) does all that in one. Request paths have a
-/// [`SessionHandle`], whose [`enter`](SessionHandle::enter) keeps the session
-/// from being idle. A session ends by a timeout, a close, or the drop of its
-/// owner, whichever comes first. Its slots are free when the owner is dropped;
-/// the gate's passes on at once where it is [evicted](CapacityPolicy).
+/// [`SessionHandle`], whose [`enter`] keeps the session from being idle. A session ends
+/// by a timeout, a close, or the drop of its owner, whichever comes first. Its slots are
+/// free when the owner is dropped; an [eviction](crate::CapacityPolicy) passes the
+/// gate's on at once.
 ///
-/// Nothing runs in the background: [`advance`](Self::advance) ends sessions by
-/// their timeouts, called by whoever has a loop, or by a [`Reaper`].
+/// Nothing runs in the background: a call of [`advance`](Self::advance) ends sessions by
+/// their timeouts, from a loop of the caller's or from a [`Reaper`](crate::Reaper).
 ///
 /// # Consistency
 ///
 /// The sessions and reservations of the gate never exceed its limit, those of
 /// a subject never its own, at any instant, as the limits were when each was
-/// granted; a newcomer to whom a slot passes as the limit is lowered may find it
-/// exceeded. [`Cause::AtCapacity`] is told only if at an instant of the call all
-/// slots were taken. [`Cause::SubjectAtLimit`] and [`Cause::RateLimited`]
+/// granted; a newcomer to whom a slot passes while the limit is lowered may find it
+/// exceeded. [`Cause::AtCapacity`] means that at an instant of the call all slots were
+/// taken. [`Cause::SubjectAtLimit`] and [`Cause::RateLimited`]
 /// count admissions that are under way, also those that fail at a later step.
 ///
 /// # Memory ordering
 ///
 /// What the owner of a session did before its drop happens before what the
-/// next holder of its slot does, unless that one evicted it. What was done before a session was ended
-/// happens before what a thread does that is told of the end.
+/// next holder of its slot does, unless that one evicted it. What was done before a
+/// session was ended happens before what a thread does that learns of the end.
 ///
 /// # Example
 ///
@@ -75,6 +74,16 @@ use crate::sync::striped_arc::StripedArc;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// [`Cause::AtCapacity`]: crate::Cause::AtCapacity
+/// [`Cause::RateLimited`]: crate::Cause::RateLimited
+/// [`Cause::SubjectAtLimit`]: crate::Cause::SubjectAtLimit
+/// [`Reservation`]: crate::Reservation
+/// [`Session`]: crate::Session
+/// [`SessionHandle`]: crate::SessionHandle
+/// [`commit`]: crate::Reservation::commit
+/// [`enter`]: crate::SessionHandle::enter
+/// [established]: crate::SessionHandle::establish
 pub struct Gate<K: 'static, T = (), C = SystemClock> {
     pub(super) core: Arc<StripedArc<SessionCore<T, C>>>,
     pub(super) subjects: Arc<StripedArc<SubjectCounts<K, Hasher>>>,
@@ -115,8 +124,8 @@ impl<K: 'static, T, C: Clock> Gate<K, T, C> {
         self.core.wheel.clock()
     }
 
-    /// The slots that are taken: by sessions whose owner lives, but for those that
-    /// were evicted, and by reservations.
+    /// The slots that are taken, by reservations and by sessions whose owner lives,
+    /// except evicted ones.
     pub fn in_use(&self) -> u32 {
         self.core.counter.in_use()
     }

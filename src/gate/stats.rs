@@ -1,7 +1,7 @@
 //! Read after `session/phase.rs`. What a gate has done so far, by cause and reason.
 //!
-//! *Ground rule*: a refusal writes nothing but its own thread's line
-//! (`sync/tally.rs`), so that who is refused slows nobody down.
+//! *Ground rule*: a refusal writes only its own thread's line (`sync/tally.rs`), so a
+//! client that is refused slows nobody down.
 //!
 //! *At rest*: admitted = the sum of the ends + the sessions that live; what is
 //! draining = the sum of the ends − the owners that left.
@@ -63,11 +63,11 @@ impl Tallies {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// The slots that are taken: by sessions whose owner lives, but for those that
-    /// were evicted, and by reservations.
+    /// The slots that are taken, by reservations and by sessions whose owner lives,
+    /// except evicted ones.
     pub in_use: u32,
-    /// The sessions that have ended and whose owner still lives. They hold slots,
-    /// but for those that were evicted, whose slot of the gate has passed on.
+    /// The sessions that have ended and whose owner still lives. They hold their slots;
+    /// an eviction alone has passed the gate's slot on.
     pub draining: u64,
     /// The sessions ever admitted.
     pub admitted: u64,

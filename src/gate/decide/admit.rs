@@ -1,15 +1,14 @@
 //! Read after `evict.rs`, `session/owner.rs`. The one decision: subject, rate, gate.
 //!
-//! *First looks that take nothing*: is the gate closed, is the subject too
-//! long, is it at its limit, is the window full, is the gate? The first that
-//! says so refuses. Up to the subject's limit nothing is read that others
-//! write, not the clock either: who is refused for it slows nobody down, and is
-//! slowed by nobody. So the limit of a subject is told before what is full, and
-//! is told with a time to come back that nobody has searched for.
+//! *First looks that take nothing*: is the gate closed, the subject too long, the
+//! subject at its limit, the window full, the gate full? The first that holds
+//! refuses. Up to the subject's limit they read nothing that others write, and no clock:
+//! a client over its limit slows nobody down, and nobody slows it. So the
+//! subject's limit comes before what is full, and its time to come back is a constant.
 //!
-//! *Then the steps*, each of which owns what it took: where a later one refuses
-//! or panics, the earlier ones are undone by their drop. The gate's slot is
-//! the last, and nothing can fail after it.
+//! *Then the steps*, each of which owns what it took: where a later one refuses or
+//! panics, the drop of the earlier ones undoes them. The gate's slot is the last, and
+//! nothing can fail after it.
 
 use std::borrow::Borrow;
 use std::hash::Hash;
@@ -59,15 +58,15 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     C: Clock,
 {
-    /// Takes the slots for a session of this subject, or tells at once why not.
+    /// Takes the slots for a session of this subject, or says at once why not.
     /// `None` is anonymous: no limit of a subject applies, the gate's does.
     ///
-    /// Dropping the reservation undoes all of it.
+    /// Dropping the reservation gives them back.
     ///
     /// # Errors
     ///
-    /// [`Rejected`], with one cause, which held. Where several do, a subject that
-    /// is too long or at its own limit is told that.
+    /// [`Rejected`], with one cause, which held. Of several that hold, those of the
+    /// subject come first.
     ///
     /// # Panics
     ///
@@ -100,8 +99,7 @@ where
     }
 
     /// [`reserve`](Self::reserve), commit and establish in one, for sessions
-    /// that need no handshake. Its timeouts are reckoned from the one look at the
-    /// clock that the call takes.
+    /// that need no handshake. It reads the clock once, and its timeouts start there.
     ///
     /// # Errors
     ///

@@ -1,31 +1,28 @@
-//! Read after `candidates.rs`, `session/record.rs`. Eviction: the slot of a session passes to a
-//! newcomer in the step that ends the session.
+//! Read after `candidates.rs`, `session/record.rs`. Eviction: the slot of a session passes
+//! to a newcomer in the step that ends the session.
 //!
 //! *Invariant*: a slot has one owner. An end that passes the slot (`session/phase.rs`)
-//! makes it the evictor's; after any other end it stays with the session's
-//! owner, whose drop looks at the phase. The gate's count never changes.
+//! makes it the evictor's; after any other end it stays with the session's owner, whose
+//! drop reads the phase. The gate's count never changes.
 //!
-//! *Two steps*. First the evictor seals the idle timer, by a CAS from a word
-//! that says that nobody holds it and since when: of an enter or a touch and
-//! the seal exactly one wins, so a busy session is never evicted, nor one that
-//! was active meanwhile. Then it ends the session. Whoever is turned away by the
-//! seal ends it just so, on the evictor's behalf; whoever ends it for another
-//! reason in between has won, and the evictor looks on.
+//! *Two steps*. First the evictor seals the idle timer, by a CAS from a word that says
+//! that nobody holds it and since when. Of an enter or a touch and the seal exactly one
+//! wins, so a session that is busy or was active meanwhile is never evicted. Then it
+//! ends the session. A call that the seal turns away ends it in the evictor's name; if
+//! an end for another reason comes first, the evictor looks on.
 //!
-//! *Linearization point*: the CAS on the phase, for the victim's end and the
-//! newcomer's admission alike.
+//! *Linearization point*: the CAS on the phase, for the victim's end and the newcomer's
+//! admission alike.
 //!
-//! *Who tells*: a timer that is due at once, made before the victim is ended
-//! (that may fail), held until it is, and owned by the victim's record. So the
-//! next `advance` tells; or the one in the tick after, if a driver meets the
-//! timer while it is held.
+//! *Report*: by a timer that is due at once. It is made before the victim is ended,
+//! because that may fail, held until the victim is, and owned by the victim's record. So
+//! the next `advance` reports, or the one in the tick after, if a driver meets the timer held.
 //!
-//! *Who goes*: the first in the order when the search passes it. Activity only
-//! moves a session back, so one whose rank is its last activity, with nobody
-//! before it, is the least recently active, to the tick: a thread that ends an
-//! activity and stalls between reading the clock and saying so may leave its
-//! session with a rank after that. Between the search and the seal a session
-//! that was busy may become the first; the seal does not look again.
+//! *Choice*: the first in the order when the search passes it. Activity only moves a
+//! session back, so a first one whose rank is its last activity is the least recently
+//! active, to the tick: a thread that ends an activity and stalls between reading the clock and
+//! saying so may leave its session with a rank after that. The seal does not look whether
+//! a session that was busy has become the first meanwhile.
 //!
 //! | race | ruling |
 //! |---|---|
@@ -34,8 +31,8 @@
 //! | another evictor | the seal; the other looks on |
 //! | a slot comes free while the search goes on | it is taken instead; between the last look at the count and the seal it comes too late |
 //! | `set_limit` | while more is in use than the limit allows, nobody is evicted; a limit that is lowered later refuses no slot that passes |
-//! | `close_all` fires the timer that tells | it ends the session for the gate's reason if nothing has, and tells |
-//! | enter after the seal, before the end | it ends the session as evicted, and is told so |
+//! | `close_all` fires the timer that reports | it ends the session for the gate's reason if nothing has, and reports |
+//! | enter after the seal, before the end | it ends the session as evicted, and returns that |
 //!
 //! *Progress*: lock-free, but for the timer's and the index's memory.
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Why the gate let somebody not in.
+/// Why the gate refused an admission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
@@ -22,7 +22,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// All of them, for who reports the totals of each.
+    /// All of them, to report the totals of each.
     pub const ALL: [Self; 6] = [
         Self::SubjectAtLimit,
         Self::RateLimited,
@@ -33,8 +33,8 @@ impl Cause {
     ];
 }
 
-/// The gate let somebody not in, for one cause. The text holds no count, so
-/// that it may reach a client as it is.
+/// An admission was refused, for one cause. The text holds no count, so a client may
+/// read it as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rejected {

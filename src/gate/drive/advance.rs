@@ -11,27 +11,25 @@ use crate::gate::session::reason::{CloseReason, Ended};
 use crate::gate::session::record::Record;
 
 impl<K: 'static, T: Clone, C: Clock> Gate<K, T, C> {
-    /// Ends the sessions whose timeouts have come at tick `now`, and calls `f`
-    /// with each session that a timeout, an eviction or the gate's close has
-    /// ended, once.
-    /// Returns how many those were.
+    /// Ends the sessions whose timeouts have come at tick `now`, calls `f` once with
+    /// each session that a timeout, an eviction or the gate's close has ended, and
+    /// returns how many those were.
     ///
-    /// Who is told drops the session's owner. A session whose owner has gone
-    /// before is not told of; nor is one that a caller has
-    /// [closed](SessionHandle::close), who knows.
+    /// `f` drops the session's owner, or has it dropped. It is not called for a
+    /// session whose owner is gone already, nor for one that a caller has
+    /// [closed](crate::SessionHandle::close).
     ///
     /// Any thread may call this, several at once; `f` may use the gate.
     ///
     /// # Panics
     ///
-    /// Whatever `f` or the tag's `clone` panics with; the session in question
-    /// has ended and is not told of again. What else is due ends at the next
-    /// call.
+    /// Whatever `f` or the tag's `clone` panics with. That session has ended and is not
+    /// reported again; what else is due ends at the next call.
     pub fn advance(&self, now: u64, mut f: impl FnMut(Ended<T>)) -> usize {
-        let mut told = 0;
+        let mut reported = 0;
         let each = |payload: TimerPayload<Record<T, C>>| {
             if let Some(ended) = payload.expire() {
-                told += 1;
+                reported += 1;
                 f(ended);
             }
         };
@@ -39,11 +37,10 @@ impl<K: 'static, T: Clone, C: Clock> Gate<K, T, C> {
             None => self.core.wheel.advance(now, each),
             Some(_) => self.core.wheel.fire_all(now, each),
         };
-        told
+        reported
     }
 
-    /// The sessions that [`advance`](Self::advance) tells of, now by the gate's
-    /// clock.
+    /// The sessions that [`advance`](Self::advance) reports, now by the gate's clock.
     pub fn expired(&self) -> Vec<Ended<T>> {
         let mut expired = Vec::new();
         self.advance(self.core.now(), |ended| expired.push(ended));
@@ -60,7 +57,7 @@ impl<K: 'static, T, C: Clock> Gate<K, T, C> {
     }
 
     /// Closes the gate for good: it admits nobody any more, and every session
-    /// ends for this reason. The next [`advance`](Self::advance) tells of each.
+    /// ends for this reason. The next [`advance`](Self::advance) reports each.
     ///
     /// No activity begins after this. An admission that overlaps this call may
     /// still be granted; its session ends too, at the next `advance` after it.

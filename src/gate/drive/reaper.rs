@@ -1,12 +1,12 @@
 //! Read after `advance.rs`, `sync/alarm.rs`. A driver on a thread of its own.
 //!
-//! *How long it sleeps*: until the first timeout may end, and never longer than
-//! the shortest timeout there is. So a session that comes while it sleeps ends
-//! no earlier than it wakes, and nobody on the way in has to wake it. Who
-//! shortens a timeout or closes the gate does.
+//! *How long it sleeps*: until the first timeout may end, and never longer than the
+//! shortest timeout. So a session that comes while it sleeps does not end before it
+//! wakes, and an admission need not wake it. A call that shortens a timeout, evicts or
+//! closes the gate wakes it.
 //!
-//! *Progress*: the thread sleeps on the alarm; nobody waits for it but who drops
-//! its handle.
+//! *Progress*: the thread sleeps on the alarm. Only the drop of its handle waits for
+//! it.
 //!
 //! *Checked by*: `tests/gate_reaper.rs`.
 

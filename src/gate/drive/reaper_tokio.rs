@@ -1,18 +1,16 @@
 //! Read after `reaper.rs`. A driver that is a future, and one that is a task of
 //! a tokio runtime, with a handle.
 //!
-//! *Cancelling*: the future waits only between two rounds, and a round is one
-//! call of `advance`, which keeps nothing back. So wherever it is dropped, each
-//! session that had ended was told of, and the rest is for the next driver.
+//! *Cancelling*: the future waits only between two rounds. A round is one call of
+//! `advance`, which keeps nothing back. So a drop of the future loses nothing: each end
+//! was reported, or is left to the next driver.
 //!
-//! *How long it sleeps*: as the thread of `reaper.rs` does. But it sleeps by
-//! tokio's time, which a test may have paused: then it passes at once, to the
-//! next timer, whatever the gate's clock says. A driver that slept until the
-//! clock has come to a deadline, and a clock that does not move, would wake
-//! each other's time on for ever. So a sleep in which tokio's time has passed,
-//! and the gate's and the system's have not, is followed by one twice as long,
-//! and after `LONGEST` such ones by one until a ring. No session ends early by
-//! that, and in time that is not paused there is no such sleep.
+//! *How long it sleeps*: as the thread of `reaper.rs` does, but by tokio's time. A test
+//! may have paused that: it then jumps to the next timer, whatever the gate's clock
+//! says, and a driver beside a clock that stands still would sleep in vain for ever.
+//! So a sleep in which only tokio's time has passed is followed by one twice as long,
+//! and after `LONGEST` of them by one until a ring. No session ends early by that, and
+//! unless time is paused there is no such sleep.
 //!
 //! *Checked by*: `tests/gate_reaper_tokio.rs`.
 

@@ -9,13 +9,13 @@ use crate::gate::core::TimerPayload;
 use crate::sync::atomic::Ordering::Relaxed;
 
 impl<T: Clone, C: Clock> TimerPayload<Record<T, C>> {
-    /// Ends the session for which this timer fired, unless it had ended; tells
-    /// of its end if that is for this timer to tell.
+    /// Ends the session for which this timer fired, unless it had ended; returns the end
+    /// if it is for this timer to report.
     pub(crate) fn expire(self) -> Option<Ended<T>> {
         let record = self.record.upgrade()?;
         let closes = record.core.closed();
         if let Some(reason) = closes {
-            // A reservation is told by its commit.
+            // The commit of a reservation fails by itself.
             let end = End::new(reason, ReportedBy::Caller);
             if record.phase.change(Phase::Reserved, Phase::Closing(end)).is_ok() {
                 return None;
@@ -23,7 +23,7 @@ impl<T: Clone, C: Clock> TimerPayload<Record<T, C>> {
         }
         let end = match self.kind {
             TimerKind::Idle => record.idle_end(),
-            // Of a gate that is closed the idle timers tell.
+            // The idle timers report the ends of a gate that is closed.
             TimerKind::Init | TimerKind::Life if closes.is_some() => return None,
             TimerKind::Life => self.end_for(CloseReason::MaxLifetime),
             // It fires early only if the gate was closed; else it has ended.
@@ -37,9 +37,9 @@ impl<T: Clone, C: Clock> TimerPayload<Record<T, C>> {
                 });
             }
         };
-        let told = record.end(end).map_or_else(|before| before, |()| end);
-        let is_ours = told.reported_by == end.reported_by && record.owner_left.load(Relaxed) == 0;
-        is_ours.then(|| Ended::new(record.tag.clone(), told.reason))
+        let won = record.end(end).map_or_else(|before| before, |()| end);
+        let is_ours = won.reported_by == end.reported_by && record.owner_left.load(Relaxed) == 0;
+        is_ours.then(|| Ended::new(record.tag.clone(), won.reason))
     }
 
     fn end_for(&self, reason: CloseReason) -> End {

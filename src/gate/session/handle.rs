@@ -15,7 +15,7 @@ use super::record::Record;
 use crate::clock::{Clock, SystemClock};
 use crate::sync::arc::Arc;
 
-/// A session, for who works on it: cheap to clone, holds no slot, and says
+/// A session, for those that work on it: cheap to clone, holds no slot, and says
 /// clearly when the session has ended.
 pub struct SessionHandle<T = (), C = SystemClock> {
     pub(super) record: Arc<Record<T, C>>,
@@ -34,8 +34,8 @@ impl<T, C: Clock> SessionHandle<T, C> {
         self.clone().into_activity()
     }
 
-    /// [`enter`](Self::enter) that keeps this handle in the guard instead of a
-    /// clone: the cheapest way in for who has a handle of its own.
+    /// [`enter`](Self::enter) that keeps this handle in the guard instead of a clone:
+    /// the cheapest way in for a caller that has a handle of its own.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl<T, C: Clock> SessionHandle<T, C> {
     /// dropped; activities that have begun are not disturbed.
     ///
     /// `Ok` means that this call ended it. Then no
-    /// [`advance`](crate::Gate::advance) tells of it: the caller is told here.
+    /// [`advance`](crate::Gate::advance) reports it: this return does.
     ///
     /// # Errors
     ///
@@ -100,8 +100,8 @@ impl<T, C> Clone for SessionHandle<T, C> {
 
 /// Something in flight in a session, which is not idle while this lives.
 ///
-/// It says nothing about the end by a maximum lifetime, a close or the drop of
-/// the owner: who works for long asks [`reason`](SessionHandle::reason).
+/// It does not hinder an end by a maximum lifetime, a close or the drop of the owner:
+/// long work asks [`reason`](SessionHandle::reason) now and then.
 #[must_use = "the session may be idle as soon as nothing is in flight"]
 pub struct Activity<T = (), C: Clock = SystemClock> {
     pub(super) handle: SessionHandle<T, C>,

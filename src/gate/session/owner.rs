@@ -1,12 +1,12 @@
-//! Read after `record.rs`. Who has what to do with a session: its reservation,
-//! then its owner; handles for those who work on it; activities while they do.
+//! Read after `handle.rs`. The owner of a session's slots: first a reservation, then
+//! the session.
 //!
 //! *Invariant*: a reservation or a session is the one owner of its slots, of
 //! the gate and of the subject, and of its place in the rate window until the
 //! commit. Its drop gives them back; nothing else does.
 //!
-//! *Progress*: everything lock-free. No drop blocks or calls user code, but for
-//! the tag's own drop, which runs last and on the thread that lets go last.
+//! *Progress*: everything is lock-free. No drop blocks, and none calls user code but the
+//! tag's own drop, which runs last and on the thread that lets go last.
 
 use std::fmt;
 use std::ops::Deref;
@@ -41,12 +41,11 @@ impl<K: 'static, T, C> Drop for Owner<K, T, C> {
     }
 }
 
-/// Room for a session, not yet final: dropping it undoes all of it but an
-/// eviction, the place in the rate window too, on every path, an unwinding one or that of a future
-/// that is dropped included.
+/// Room for a session, not yet final: dropping it gives back the slots and the place
+/// in the rate window, on every path, an unwinding one and a dropped future included.
+/// It undoes no eviction.
 ///
-/// For who must do something that can fail before there is a session. Comes
-/// from [`Gate::reserve`](crate::Gate::reserve).
+/// It is for work that can fail before there is a session. Comes from [`Gate::reserve`](crate::Gate::reserve).
 #[must_use = "a reservation that is dropped at once admits nobody"]
 pub struct Reservation<K: 'static, T = (), C = SystemClock> {
     owner: Owner<K, T, C>,
@@ -76,7 +75,7 @@ impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
         self.commit_at(now)
     }
 
-    /// [`commit`](Self::commit) for who knows the time, rounded up.
+    /// [`commit`](Self::commit) at a time that is known, rounded up.
     pub(crate) fn commit_at(self, now: u64) -> Result<Session<K, T, C>, Rejected> {
         let record = &self.owner.handle.record;
         if Record::commit(record, now, self.initial).is_err() {
@@ -110,16 +109,15 @@ type ActiveSession<K, T, C> = (Session<K, T, C>, Activity<T, C>);
 /// ended the session.
 ///
 /// A session that has ended keeps its slots until this is dropped, because its
-/// resources are in use until then: it is *draining*. An eviction alone takes
-/// the gate's slot at once, for the newcomer. Everything that a
-/// [`SessionHandle`] can do is there too.
+/// resources are in use until then: it is *draining*. An eviction alone takes the
+/// gate's slot at once, for the newcomer. It derefs to its [`SessionHandle`].
 #[must_use = "dropping a session ends it"]
 pub struct Session<K: 'static, T = (), C = SystemClock> {
     owner: Owner<K, T, C>,
 }
 
 impl<K: 'static, T, C> Session<K, T, C> {
-    /// A handle for who works on the session.
+    /// A handle, for those that work on the session.
     pub fn handle(&self) -> SessionHandle<T, C> {
         self.owner.handle.clone()
     }

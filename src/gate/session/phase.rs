@@ -145,7 +145,7 @@ impl PhaseWord {
         }
     }
 
-    /// Ends the session, or tells how it had ended before.
+    /// Ends the session, or returns how it had ended before.
     pub(crate) fn end(&self, end: End) -> Result<(), End> {
         // A guess: most sessions that end were established.
         let mut phase = Phase::Established;

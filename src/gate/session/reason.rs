@@ -24,7 +24,7 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// All of them, for who reports the totals of each.
+    /// All of them, to report the totals of each.
     pub const ALL: [Self; 7] = [
         Self::Released,
         Self::Idle,
@@ -116,7 +116,7 @@ impl std::error::Error for EnterError {
     }
 }
 
-/// A session that has ended and whose owner is to be dropped now.
+/// A session that has ended, and whose owner is to be dropped now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ended<T> {

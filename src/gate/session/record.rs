@@ -1,35 +1,32 @@
-//! Read after `core.rs`, `phase.rs`. One session, as all who have to do with it share it.
+//! Read after `core.rs`, `phase.rs`. One session, as its owner, its handles and its timers share it.
 //!
-//! *Timers*: the idle timer is there from the reservation to the end, without
-//! an idle timeout too: it is how the gate knows its sessions. It is held while
-//! the session is pending, and by each activity, so the idle time starts when
-//! the session is established and anew when the last activity ends. The others
-//! are held until the commit.
+//! *Timers*: the idle timer lives from the reservation to the end, also without an
+//! idle timeout, because the gate knows its sessions by it. Pending holds it, and so does
+//! each activity; so the idle time starts when the session is established, and anew
+//! when the last activity ends. The others are held until the commit.
 //!
-//! *Who ends it*: whoever makes the CAS on the phase word. A timer that fires
-//! is decided before that, on its own word (`wheel/word.rs`): of an enter and
-//! the idle timeout exactly one wins there. Whoever finds the idle timer fired
-//! and the session still open does what its driver is about to do, and ends it
-//! as idle. So nobody is told of an end that then does not happen.
+//! *An end* is the CAS on the phase word. A timer is decided before, on its own word
+//! (`wheel/word.rs`): of an enter and the idle timeout exactly one wins there. A call
+//! that finds the idle timer fired and the session open ends it as idle, as the timer's
+//! driver is about to do.
 //!
-//! *Who tells*: exactly one driver gets the payload of a fired timer, a `TimerPayload`,
-//! and it tells of the end if that timer is the one for it, whoever made the
-//! CAS. Who ends a session by a call is told by that call.
+//! *The report of an end*: the wheel gives the payload of a fired timer to exactly one
+//! driver, and that driver reports the end if the phase names its timer (`expire.rs`).
+//! An end by a call is reported by that call's return.
 //!
-//! *The slot* goes back when the owner is dropped, not when the session ends:
-//! until then its resources are in use. An eviction alone passes it on before
-//! (`decide/evict.rs`).
+//! *The slot* goes back when the owner is dropped, since only then are the session's
+//! resources free. An eviction alone passes it on before (`decide/evict.rs`).
 //!
 //! | race | ruling |
 //! |---|---|
 //! | enter, the idle timer is due | the CAS on the timer's word: held, or fired |
 //! | enter has its hold, then the session is closed | the phase that enter loads after its hold: open, then the close comes later; or closing, then the hold is given up |
-//! | idle fires, meanwhile it is closed | the CAS on the phase; the loser of a fired timer tells nobody |
+//! | idle fires, meanwhile it is closed | the CAS on the phase; the loser of a fired timer reports nothing |
 //! | two timers fire | the same |
 //! | establish, the init timer fires | the same; only an established session gives up its first hold |
 //! | reserve, the gate is closed and its timers fire | `new` |
-//! | commit, the gate is closed and its timers fire | the same: it is committed, and told of; or it is not, and its commit says so |
-//! | the owner is dropped, a timer has fired | the same; if the owner is gone before the driver can look, there is nobody to tell |
+//! | commit, the gate is closed and its timers fire | the same: it is committed and its end is reported, or its commit fails |
+//! | the owner is dropped, a timer has fired | the same; if the owner is gone before the driver looks, nothing is reported |
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -51,20 +48,19 @@ pub(crate) type SessionCore<T, C> = Core<Record<T, C>, C>;
 
 pub(crate) struct Record<T, C> {
     pub(super) phase: PhaseWord,
-    /// Not 0 once there is nobody to tell of the end. Publishes nothing: who learns
-    /// of the end synchronises by the phase.
+    /// Not 0 once the end need not be reported. Publishes nothing: the phase does.
     pub(super) owner_left: AtomicU32,
     /// `None` only in `new`.
     timers: Option<Timers<T, C>>,
-    /// The timer that tells of its eviction, from its evictor.
+    /// It reports an eviction; from the evictor.
     eviction_timer: OnceLock<Box<SessionTimer<T, C>>>,
     pub(crate) place: Place,
     pub(crate) tag: T,
     pub(crate) core: ArcStripe<SessionCore<T, C>>,
 }
 
-/// Without an idle timeout, if the gate evicts: so far from the last tick that a deadline says when
-/// the idle time began.
+/// The idle timeout of a gate that evicts and has none: far enough from the last tick
+/// that a deadline says when the idle time began.
 const LONGEST_IDLE: u64 = TimerWheel::<()>::MAX_TICK / 2;
 
 type SessionTimer<T, C> = Timer<TimerPayload<Record<T, C>>, C>;
@@ -257,8 +253,8 @@ impl<T, C: Clock> Record<T, C> {
         self.timers().idle.seal(seen)
     }
 
-    /// A timer to tell of the session's eviction, once it is released. In a box:
-    /// most sessions have none.
+    /// A timer that reports the session's eviction, once it is released. It is in a box
+    /// because most sessions have none.
     pub(crate) fn start_eviction_timer(
         this: &Arc<Self>,
         now: u64,
@@ -267,14 +263,14 @@ impl<T, C: Clock> Record<T, C> {
         this.core.wheel.insert_held_at(now, 0, payload).ok().map(Box::new)
     }
 
-    /// The session was evicted by the caller, and this timer tells of it.
+    /// The caller has evicted the session, and this timer reports it.
     pub(crate) fn report_by(&self, timer: Box<SessionTimer<T, C>>, now: u64) {
         self.eviction_timer.get_or_init(|| timer).release(now);
     }
 }
 
 impl<T, C> Record<T, C> {
-    /// Ends the session, or tells how it had ended before.
+    /// Ends the session, or returns how it had ended before.
     pub(crate) fn end(&self, end: End) -> Result<(), End> {
         self.phase.end(end).inspect(|()| self.core.tallies.ended(end))
     }
@@ -303,7 +299,7 @@ impl<T, C> Record<T, C> {
 }
 
 impl<T: fmt::Debug, C> Record<T, C> {
-    /// The record as who has it is shown.
+    /// Shown as what holds the record.
     pub(crate) fn show(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct(name)
             .field("tag", &self.tag)

@@ -55,8 +55,7 @@ impl<K: 'static, T, C> GateBuilder<K, T, C> {
         self
     }
 
-    /// How many sessions this subject may have; as often as there are
-    /// exceptions.
+    /// How many sessions this subject may have. The last call for a subject counts.
     pub fn subject_override(mut self, subject: K, limit: Limit) -> Self {
         self.draft.overrides.push((subject, limit));
         self
@@ -106,8 +105,7 @@ impl<K: 'static, T, C> GateBuilder<K, T, C> {
         self
     }
 
-    /// What becomes of who comes when all slots are taken, instead of being
-    /// refused.
+    /// What becomes of a newcomer when all slots are taken, instead of a refusal.
     pub fn at_capacity(mut self, policy: CapacityPolicy) -> Self {
         self.draft.config.at_capacity = policy;
         self

@@ -98,7 +98,7 @@ where
     }
 
     /// Was a limit of subjects asked for, for all or for some, rather than left
-    /// at its default? For who warns of subjects that nobody names.
+    /// at its default? Without one it does no harm that no subject is named.
     pub fn has_subject_limit(&self) -> bool {
         let limits = &self.settings.overrides;
         let default = limits.default_limit();

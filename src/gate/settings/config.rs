@@ -16,10 +16,9 @@ pub(crate) const NEVER: u64 = u64::MAX;
 pub(crate) const DEFAULT_SUBJECT_LIMIT: Limit = Limit::at_most(10);
 
 /// What a [`Gate`](crate::Gate) is set to, as one value, such as an operator's
-/// file. The fields are the methods of [`GateBuilder`](crate::GateBuilder), by
-/// the same names and with the same defaults; its
-/// [`config`](crate::GateBuilder::config) takes this, its
-/// [`build`](crate::GateBuilder::build) judges it.
+/// file. The fields have the names and the defaults of the methods of
+/// [`GateBuilder`](crate::GateBuilder), whose [`config`](crate::GateBuilder::config)
+/// takes this and whose [`build`](crate::GateBuilder::build) checks it.
 ///
 /// With the feature `serde` it is `Serialize` and `Deserialize`, for formats
 /// that describe themselves. A duration is text such as `"1h 30m"` (`m` is a
@@ -92,7 +91,7 @@ pub struct GateConfig<K = String> {
         serde(serialize_with = "write::duration", deserialize_with = "read::tick")
     )]
     pub tick: Duration,
-    /// What becomes of who comes when all slots are taken.
+    /// What becomes of a newcomer when all slots are taken.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "read::at_capacity"))]
     pub at_capacity: CapacityPolicy,
     /// May the gate be one that could shut out everybody for ever?

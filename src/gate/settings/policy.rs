@@ -1,14 +1,13 @@
-//! Read after `settings/mod.rs`. What the gate does when somebody comes and it is
-//! full.
+//! Read after `settings/mod.rs`. What the gate does with a newcomer when it is full.
 
 use std::time::Duration;
 
-/// What becomes of who comes when all slots are taken.
+/// What becomes of a newcomer when all slots are taken.
 ///
-/// Evicted is only a session that is established and has nothing in flight;
-/// if there is none, the newcomer is refused as under
-/// [`Reject`](Self::Reject). The subject's limit and the rate window come
-/// first: who is refused by them evicts nobody.
+/// An eviction ends only a session that is established and has nothing in flight;
+/// if there is none, the newcomer is refused as under [`Reject`](Self::Reject). The
+/// subject's limit and the rate window come first: a newcomer that they refuse evicts
+/// nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 #[cfg_attr(

@@ -116,7 +116,8 @@ pub(crate) mod read {
         from.deserialize_any(OrOff { expected: "`most` and `window`", setting: PhantomData })
     }
 
-    /// For each field its reader, whose errors name it. `A` is a type that stands above.
+    /// A reader for each field, whose errors name it. It is generic where the field's
+    /// type lies above this file.
     macro_rules! fields {
         ($($field:ident$(<$any:ident: $bound:path>)?: $type:ty = $read:path;)*) => { $(
             pub(crate) fn $field<'de, D $(, $any: $bound)?>(from: D) -> Result<$type, D::Error>
