@@ -19,8 +19,6 @@
 //! weak one, by which a close can free the slots before the transport is gone,
 //! if the manager is set to [`ReleaseOn::Closed`](crate::ReleaseOn).
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -35,6 +33,7 @@ use tokio::sync::Notify;
 
 use crate::error::GuardError;
 use crate::lock::lock;
+use crate::sessions::in_flight::InFlight;
 use crate::sessions::tag::SessionTag;
 
 /// Dropping the last one, or taking out what is in it, frees the slots.
@@ -44,7 +43,7 @@ pub(crate) struct Live<C: Clock> {
     pub(crate) id: SessionId,
     pub(crate) handle: SessionHandle<SessionTag, C>,
     owner: Weak<Mutex<Option<Session<String, SessionTag, C>>>>,
-    requests: Mutex<HashMap<RequestId, Request<C>>>,
+    requests: Mutex<InFlight<Request<C>>>,
     born: Instant,
     told: AtomicBool,
     /// Its transport, which waits for the end.
@@ -94,16 +93,18 @@ impl<C: Clock> Live<C> {
     /// flight, or if the session has ended.
     pub(crate) fn handing(&self, id: &RequestId) -> bool {
         let mut requests = self.requests();
-        let Entry::Vacant(vacant) = requests.entry(id.clone()) else { return false };
+        if requests.find(id).is_some() {
+            return false;
+        }
         let Ok(_activity) = self.handle.enter() else { return false };
-        vacant.insert(Request { _activity, received: false, answered: false });
+        requests.insert(id.clone(), Request { _activity, received: false, answered: false });
         true
     }
 
     /// It was given up on the way.
     pub(crate) fn not_handed(&self, id: &RequestId) {
         let mut requests = self.requests();
-        let request = match requests.get(id) {
+        let request = match requests.find(id) {
             Some(Request { received: false, .. }) => requests.remove(id),
             _ => None,
         };
@@ -115,7 +116,7 @@ impl<C: Clock> Live<C> {
     pub(crate) fn received(&self, id: &RequestId) {
         let receives = || {
             let mut requests = self.requests();
-            let request = requests.get_mut(id);
+            let request = requests.find(id);
             request.map(|request| request.received = true)
         };
         // Mostly it was handed over here.
@@ -126,7 +127,7 @@ impl<C: Clock> Live<C> {
 
     /// Its answer is about to be sent.
     pub(crate) fn answering(&self, id: &RequestId) {
-        if let Some(request) = self.requests().get_mut(id) {
+        if let Some(request) = self.requests().find(id) {
             request.answered = true;
         }
     }
@@ -197,7 +198,7 @@ impl<C: Clock> Live<C> {
     /// Nothing that was received waits for its answer. Who has an answer finds it
     /// so: it was marked before it was sent.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.requests().values().all(|request| request.answered)
+        self.requests().all(|request| request.answered)
     }
 
     /// Ends the session, unless it has ended; tells which reason it ended for.
@@ -205,7 +206,7 @@ impl<C: Clock> Live<C> {
         self.handle.close(reason).err().map_or(reason, |closed| closed.reason)
     }
 
-    fn requests(&self) -> MutexGuard<'_, HashMap<RequestId, Request<C>>> {
+    fn requests(&self) -> MutexGuard<'_, InFlight<Request<C>>> {
         lock(&self.requests)
     }
 }

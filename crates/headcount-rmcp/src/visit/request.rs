@@ -20,7 +20,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use bytes::{Bytes, BytesMut};
 use headcount_tower::{BadSubject, Refusal};
@@ -44,7 +44,9 @@ pub(crate) struct Visit {
     stage: Mutex<Stage>,
     /// Of a request that names no session; empty once it is of no use.
     body: Mutex<Kept>,
-    verdict: Arc<OnceLock<Verdict>>,
+    verdict: OnceLock<Verdict>,
+    /// Of a copy: the one whose verdict counts.
+    first: Weak<Self>,
     /// It has gone into rmcp.
     entered: AtomicBool,
     /// rmcp has asked something about it.
@@ -101,16 +103,17 @@ pub(crate) enum Verdict {
 
 impl Visit {
     pub(crate) fn new(asks: Asks, gates: Arc<Gates>) -> Arc<Self> {
-        Self::that_decides(asks, gates, Arc::default())
+        Self::copy_of(Weak::new(), asks, gates)
     }
 
-    fn that_decides(asks: Asks, gates: Arc<Gates>, verdict: Arc<OnceLock<Verdict>>) -> Arc<Self> {
+    fn copy_of(first: Weak<Self>, asks: Asks, gates: Arc<Gates>) -> Arc<Self> {
         Arc::new(Self {
             asks,
             gates,
             stage: Mutex::new(Stage::Unknown),
             body: Mutex::default(),
-            verdict,
+            verdict: OnceLock::new(),
+            first,
             entered: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             copies: Mutex::default(),
@@ -123,8 +126,11 @@ impl Visit {
         if !self.entered.swap(true, Relaxed) {
             return Arc::clone(self);
         }
-        let (gates, verdict) = (Arc::clone(&self.gates), Arc::clone(&self.verdict));
-        let copy = Self::that_decides(self.asks.clone(), gates, verdict);
+        let first = match self.first.strong_count() {
+            0 => Arc::downgrade(self),
+            _ => Weak::clone(&self.first),
+        };
+        let copy = Self::copy_of(first, self.asks.clone(), Arc::clone(&self.gates));
         lock(&self.copies).push(Arc::clone(&copy));
         copy
     }
@@ -151,7 +157,10 @@ impl Visit {
 
     /// The first verdict stands.
     pub(crate) fn decide(&self, verdict: Verdict) {
-        _ = self.verdict.set(verdict);
+        match self.first.upgrade() {
+            Some(first) => _ = first.verdict.set(verdict),
+            None => _ = self.verdict.set(verdict),
+        }
     }
 
     pub(crate) fn verdict(&self) -> Option<&Verdict> {
