@@ -67,7 +67,7 @@ pub enum Pings {
 
 /// What a session is when it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Begins {
+pub(crate) enum InitialPhase {
     /// Until the client has said that it is initialized.
     #[default]
     Pending,
@@ -91,7 +91,7 @@ pub struct Rules {
     pub(crate) release_on: ReleaseOn,
     pub(crate) open_streams: OpenStreams,
     pub(crate) pings: Pings,
-    pub(crate) begins: Begins,
+    pub(crate) initial_phase: InitialPhase,
     pub(crate) logs_subjects: bool,
     pub(crate) calls_bounded_elsewhere: bool,
     pub(crate) target: Target,
@@ -105,7 +105,7 @@ impl Default for Rules {
             release_on: ReleaseOn::default(),
             open_streams: OpenStreams::default(),
             pings: Pings::default(),
-            begins: Begins::default(),
+            initial_phase: InitialPhase::default(),
             logs_subjects: false,
             calls_bounded_elsewhere: false,
             target: Target::default(),

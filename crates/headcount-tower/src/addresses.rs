@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use http::request::Parts;
 
-use crate::once::Once;
+use crate::first_time::FirstTime;
 use crate::subjects::Subjects;
 
 /// How many leading bits of an address make one client: unless told otherwise
@@ -91,7 +91,7 @@ impl Subjects<IpAddr> {
 
     /// [`peer`](Self::peer) by other prefixes.
     pub fn peer_by(prefixes: Prefixes) -> Self {
-        let is_missed = Once::default();
+        let is_missed = FirstTime::default();
         Self::by(move |parts| {
             let peer = peer_of(parts);
             if peer.is_none() && is_missed.is_first() {

@@ -7,7 +7,7 @@
 //!
 //! *Layers*: an admission knows that of the layer around its own, and opens both
 //! or neither, the outer one first. Whatever the layers' types are, the outer one
-//! is found by `Around` in the extensions.
+//! is found by `OuterLayer` in the extensions.
 
 use std::fmt;
 use std::hash::Hash;
@@ -30,12 +30,12 @@ use crate::room::{OuterRoom, Room};
 /// admission is for the room of all.
 pub struct Admission<K: 'static, T = (), C = SystemClock> {
     state: Arc<Mutex<State<K, T, C>>>,
-    around: Option<Around>,
+    outer_layer: Option<OuterLayer>,
     layer: &'static Location<'static>,
 }
 
 enum State<K: 'static, T, C> {
-    Undecided(Question<K, T, C>),
+    Undecided(PendingAdmission<K, T, C>),
     Reserved(Reservation<K, T, C>),
     Refused(Refusal),
     /// Taken, or being decided.
@@ -47,13 +47,13 @@ enum State<K: 'static, T, C> {
 }
 
 /// All that the gate is to be asked.
-pub(crate) struct Question<K: 'static, T, C> {
+pub(crate) struct PendingAdmission<K: 'static, T, C> {
     pub(crate) gate: Gate<K, T, C>,
     pub(crate) subject: Option<K>,
     pub(crate) tag: T,
 }
 
-impl<K, T, C> Question<K, T, C>
+impl<K, T, C> PendingAdmission<K, T, C>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     C: Clock,
@@ -85,7 +85,7 @@ where
     /// As [`Gate::reserve`]; then nothing is taken, and the room is spent.
     pub fn open(&self) -> Result<Room<K, T, C>, OpenError> {
         let state = self.begin()?;
-        let outer = match self.around.as_ref().map(|around| around.0.open_outer()) {
+        let outer = match self.outer_layer.as_ref().map(|outer_layer| outer_layer.0.open_outer()) {
             None => Vec::new(),
             Some(Ok(outer)) => outer,
             Some(Err(error)) => {
@@ -146,7 +146,7 @@ impl<K, T, C> Admission<K, T, C> {
 
 /// The admission of the layer around, in the extensions of a request.
 #[derive(Clone)]
-struct Around(Arc<dyn OuterAdmission>);
+struct OuterLayer(Arc<dyn OuterAdmission>);
 
 /// An admission, whatever its types are.
 trait OuterAdmission: Send + Sync {
@@ -177,7 +177,7 @@ where
 impl<K, T, C> Clone for Admission<K, T, C> {
     fn clone(&self) -> Self {
         let state = Arc::clone(&self.state);
-        Self { state, around: self.around.clone(), layer: self.layer }
+        Self { state, outer_layer: self.outer_layer.clone(), layer: self.layer }
     }
 }
 
@@ -219,7 +219,7 @@ where
     C: Clock + 'static,
 {
     pub(crate) fn undecided(
-        question: Question<K, T, C>,
+        question: PendingAdmission<K, T, C>,
         layer: &'static Location<'static>,
         extensions: &mut Extensions,
     ) -> Self {
@@ -239,9 +239,9 @@ where
         layer: &'static Location<'static>,
         extensions: &mut Extensions,
     ) -> Self {
-        let around = extensions.remove::<Around>();
-        let admission = Admission { state: Arc::new(Mutex::new(state)), around, layer };
-        extensions.insert(Around(Arc::new(admission.clone())));
+        let outer_layer = extensions.remove::<OuterLayer>();
+        let admission = Admission { state: Arc::new(Mutex::new(state)), outer_layer, layer };
+        extensions.insert(OuterLayer(Arc::new(admission.clone())));
         extensions.insert(admission.clone());
         Self(admission)
     }
@@ -250,15 +250,16 @@ where
 impl<K, T, C> Offer<K, T, C> {
     /// Ends the offer.
     pub(crate) fn end(self) -> Outcome {
-        let around = self.0.around.as_ref().map(|around| &around.0);
+        let outer_layer = self.0.outer_layer.as_ref().map(|outer_layer| &outer_layer.0);
         match self.0.replace(State::Over) {
             State::Refused(refusal) => Outcome::Refused(refusal),
             State::Taken => Outcome::Taken,
-            State::TakenApart => {
-                around.map_or(Outcome::Left, |around| Outcome::TakenApart(around.layer()))
-            }
-            State::Undecided(_) | State::Reserved(_) | State::Over => match around {
-                Some(around) if around.is_taken() => Outcome::TakenApart(around.layer()),
+            State::TakenApart => outer_layer
+                .map_or(Outcome::Left, |outer_layer| Outcome::TakenApart(outer_layer.layer())),
+            State::Undecided(_) | State::Reserved(_) | State::Over => match outer_layer {
+                Some(outer_layer) if outer_layer.is_taken() => {
+                    Outcome::TakenApart(outer_layer.layer())
+                }
                 _ => Outcome::Left,
             },
         }

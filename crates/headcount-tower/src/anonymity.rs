@@ -15,7 +15,7 @@ const SETTLED: u32 = u32::MAX / 2;
 pub(crate) struct Anonymity(AtomicU32);
 
 /// Which setting is idle if all are anonymous.
-pub(crate) enum Idle {
+pub(crate) enum IdleSetting {
     Subjects,
     SubjectLimit,
 }
@@ -26,7 +26,7 @@ impl Anonymity {
         &self,
         subject: Option<&K>,
         layer: &'static Location<'static>,
-        idle: impl FnOnce() -> Option<Idle>,
+        idle: impl FnOnce() -> Option<IdleSetting>,
     ) {
         if self.0.load(Relaxed) >= MANY {
             return;
@@ -36,13 +36,13 @@ impl Anonymity {
         } else if self.has_many() {
             match idle() {
                 None => {}
-                Some(Idle::Subjects) => tracing::warn!(
+                Some(IdleSetting::Subjects) => tracing::warn!(
                     %layer,
                     "the `subjects` of this layer are idle: they named nobody in its first \
                      {MANY} requests, so all were anonymous and no limit of a client applied; \
                      is what they look for there when the layer is reached?"
                 ),
-                Some(Idle::SubjectLimit) => tracing::warn!(
+                Some(IdleSetting::SubjectLimit) => tracing::warn!(
                     %layer,
                     "the `subject_limit` of this layer's gate is idle: all of the first {MANY} \
                      requests were anonymous; tell the layer who they are, by `GateLayer::subjects`"

@@ -15,7 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::header::{FORWARDED, GetAll, HeaderName, HeaderValue};
 
 use crate::addresses::Prefixes;
-use crate::headers::Complaint;
+use crate::headers::HeaderWarning;
 use crate::subjects::{BadSubject, Subjects};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -48,7 +48,7 @@ impl Subjects<IpAddr> {
     /// As [`forwarded`](Self::forwarded).
     pub fn forwarded_by(trusted_hops: usize, prefixes: Prefixes) -> Self {
         assert!(trusted_hops > 0, "where no proxy is trusted, no header says who the client is");
-        let (lists, elements) = (Complaint::of(X_FORWARDED_FOR), Complaint::of(FORWARDED));
+        let (lists, elements) = (HeaderWarning::of(X_FORWARDED_FOR), HeaderWarning::of(FORWARDED));
         Self::by(move |parts| {
             let by_list =
                 client(parts.headers.get_all(X_FORWARDED_FOR), trusted_hops, &X_FORWARDED_FOR_FORM)
@@ -88,14 +88,14 @@ enum Quotes {
 const X_FORWARDED_FOR_FORM: Form = Form { quotes: Quotes::None, address: node };
 const FORWARDED_FORM: Form = Form { quotes: Quotes::Text, address: for_parameter };
 
-type Wrong = (BadSubject, &'static str);
+type Malformed = (BadSubject, &'static str);
 
 /// The `hops`th from the right of all lines; `None` without a line.
 fn client(
     lines: GetAll<'_, HeaderValue>,
     hops: usize,
     form: &Form,
-) -> Result<Option<IpAddr>, Wrong> {
+) -> Result<Option<IpAddr>, Malformed> {
     let mut left = hops;
     let mut lines = lines.iter().rev().peekable();
     if lines.peek().is_none() {

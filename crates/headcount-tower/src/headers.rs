@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
 use http::request::Parts;
 
-use crate::once::Once;
+use crate::first_time::FirstTime;
 use crate::subjects::{BadSubject, Subjects};
 
 impl Subjects<String> {
@@ -19,7 +19,7 @@ impl Subjects<String> {
     /// for [`forwarded`](Self::forwarded), a password or token for
     /// [`secret_header`](Self::secret_header).
     pub fn header(name: HeaderName) -> Self {
-        let complaint = Complaint::of(name);
+        let complaint = HeaderWarning::of(name);
         Self::by(move |parts| {
             let Some(value) = complaint.the_one(parts)? else { return Ok(None) };
             match value.to_str() {
@@ -62,7 +62,7 @@ impl Subjects<u128> {
     /// ```
     pub fn secret_header(name: HeaderName) -> Self {
         let has_scheme = name == AUTHORIZATION || name == PROXY_AUTHORIZATION;
-        let complaint = Complaint::of(name);
+        let complaint = HeaderWarning::of(name);
         let (high, low) = (RandomState::new(), RandomState::new());
         Self::by(move |parts| {
             let Some(value) = complaint.the_one(parts)? else { return Ok(None) };
@@ -101,14 +101,14 @@ impl Hash for Secret<'_> {
 
 /// What the operator is told of a header that names nobody: the first time as a
 /// warning, then for who asks for it.
-pub(crate) struct Complaint {
+pub(crate) struct HeaderWarning {
     name: HeaderName,
-    is_new: Once,
+    is_new: FirstTime,
 }
 
-impl Complaint {
+impl HeaderWarning {
     pub(crate) fn of(name: HeaderName) -> Self {
-        Self { name, is_new: Once::default() }
+        Self { name, is_new: FirstTime::default() }
     }
 
     /// The one value of the header, not empty; `None` without the header.

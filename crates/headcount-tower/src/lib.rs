@@ -22,12 +22,12 @@ mod asker;
 mod body;
 #[cfg(feature = "axum")]
 mod extract;
+mod first_time;
 mod forms;
 mod forwarded;
 mod headers;
 mod layer;
 mod lifetimes;
-mod once;
 mod refusal;
 mod retry_after;
 mod room;

@@ -14,10 +14,10 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::once::Once;
+use crate::first_time::FirstTime;
 
 /// A slot that can be given up.
-pub(crate) trait Mortal {
+pub(crate) trait Expirable {
     /// Has its session reached its maximum lifetime?
     fn is_over(&self) -> bool;
     /// The slot is given up as soon as nobody works in it.
@@ -28,21 +28,21 @@ pub(crate) struct Lifetimes<S: ?Sized> {
     next: AtomicU64,
     slots: Mutex<BTreeMap<u64, Weak<S>>>,
     drivers: AtomicUsize,
-    nobody_drives: Once,
+    nobody_drives: FirstTime,
 }
 
-impl<S: Mortal + ?Sized> Lifetimes<S> {
+impl<S: Expirable + ?Sized> Lifetimes<S> {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             next: AtomicU64::new(0),
             slots: Mutex::default(),
             drivers: AtomicUsize::new(0),
-            nobody_drives: Once::default(),
+            nobody_drives: FirstTime::default(),
         })
     }
 
     /// A place for a slot of this layer, which it takes with `enter`.
-    pub(crate) fn place(self: &Arc<Self>, layer: &'static Location<'static>) -> Place<S> {
+    pub(crate) fn register(self: &Arc<Self>, layer: &'static Location<'static>) -> Registration<S> {
         if self.drivers.load(Relaxed) == 0 && self.nobody_drives.is_first() {
             tracing::warn!(
                 %layer,
@@ -51,7 +51,7 @@ impl<S: Mortal + ?Sized> Lifetimes<S> {
                  `GateLayer::on_end` to the driver that it has"
             );
         }
-        Place { lifetimes: Arc::clone(self), key: self.next.fetch_add(1, Relaxed) }
+        Registration { lifetimes: Arc::clone(self), key: self.next.fetch_add(1, Relaxed) }
     }
 
     /// A driver was told that a session has reached its lifetime.
@@ -81,12 +81,12 @@ impl<S: ?Sized> Lifetimes<S> {
 }
 
 /// The place of one slot in the list; the slot leaves it with this.
-pub(crate) struct Place<S: ?Sized> {
+pub(crate) struct Registration<S: ?Sized> {
     lifetimes: Arc<Lifetimes<S>>,
     key: u64,
 }
 
-impl<S: ?Sized> Place<S> {
+impl<S: ?Sized> Registration<S> {
     pub(crate) fn enter(&self, slot: Weak<S>) {
         self.lifetimes.slots().insert(self.key, slot);
     }
@@ -96,7 +96,7 @@ impl<S: ?Sized> Place<S> {
     }
 }
 
-impl<S: ?Sized> Drop for Place<S> {
+impl<S: ?Sized> Drop for Registration<S> {
     fn drop(&mut self) {
         self.leave();
     }
@@ -105,7 +105,7 @@ impl<S: ?Sized> Drop for Place<S> {
 /// Somebody drives, while this lives.
 pub(crate) struct Driver<S: ?Sized>(Arc<Lifetimes<S>>);
 
-impl<S: Mortal + ?Sized> Driver<S> {
+impl<S: Expirable + ?Sized> Driver<S> {
     pub(crate) fn of(lifetimes: &Arc<Lifetimes<S>>) -> Self {
         lifetimes.drivers.fetch_add(1, Relaxed);
         Self(Arc::clone(lifetimes))

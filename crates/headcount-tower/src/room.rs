@@ -3,7 +3,7 @@
 //!
 //! *Invariant*: what is open in one of the gates is open in all of them, until
 //! the owner of the session drops it: then it is in none. The gates of outer
-//! layers may have other types, so what is theirs is behind `Outer`.
+//! layers may have other types, so what is theirs is behind `OuterSession`.
 
 use std::any::Any;
 use std::fmt;
@@ -37,7 +37,7 @@ pub struct OpenSession<K: 'static, T = (), C = SystemClock> {
 /// An open session, for who works on it: cheap to clone, holds no slot.
 pub struct OpenHandle<T = (), C = SystemClock> {
     own: SessionHandle<T, C>,
-    outer: Vec<Arc<dyn Outer>>,
+    outer: Vec<Arc<dyn OuterSession>>,
 }
 
 /// Something in flight in a session, which is idle in none of its gates while
@@ -50,11 +50,11 @@ pub struct OpenActivity<T = (), C: Clock = SystemClock> {
 
 /// Room in the gate of an outer layer.
 pub(crate) trait OuterRoom: Send + Sync {
-    fn commit(self: Box<Self>) -> Result<(Owned, Arc<dyn Outer>), Rejected>;
+    fn commit(self: Box<Self>) -> Result<(Owned, Arc<dyn OuterSession>), Rejected>;
 }
 
 /// A session in the gate of an outer layer.
-pub(crate) trait Outer: Send + Sync {
+pub(crate) trait OuterSession: Send + Sync {
     fn enter(&self) -> Result<Owned, EnterError>;
     fn touch(&self) -> Result<(), Closed>;
     fn establish(&self) -> Result<(), Closed>;
@@ -188,14 +188,14 @@ where
     T: Send + Sync + 'static,
     C: Clock + 'static,
 {
-    fn commit(self: Box<Self>) -> Result<(Owned, Arc<dyn Outer>), Rejected> {
+    fn commit(self: Box<Self>) -> Result<(Owned, Arc<dyn OuterSession>), Rejected> {
         let session = (*self).commit()?;
         let handle = session.handle();
         Ok((Box::new(session), Arc::new(handle)))
     }
 }
 
-impl<T, C> Outer for SessionHandle<T, C>
+impl<T, C> OuterSession for SessionHandle<T, C>
 where
     T: Send + Sync + 'static,
     C: Clock + 'static,

@@ -11,12 +11,12 @@ use headcount::{Cause, Clock, Gate};
 use http::request::Parts;
 use http::{Method, Response};
 
-use crate::admission::{Offer, Question};
-use crate::anonymity::{Anonymity, Idle};
+use crate::admission::{Offer, PendingAdmission};
+use crate::anonymity::{Anonymity, IdleSetting};
 use crate::answers::Answers;
 use crate::asker::Asker;
+use crate::first_time::FirstTime;
 use crate::lifetimes::Lifetimes;
-use crate::once::Once;
 use crate::refusal::Refusal;
 use crate::slot::{InFlight, Share, Shared, Slot};
 use crate::subjects::Subjects;
@@ -32,7 +32,7 @@ pub(crate) struct Rules<K: 'static, T, C> {
     pub(crate) layer: &'static Location<'static>,
     pub(crate) lifetimes: Arc<Lifetimes<Shared>>,
     pub(crate) anonymity: Arc<Anonymity>,
-    pub(crate) too_long: Arc<Once>,
+    pub(crate) too_long: Arc<FirstTime>,
 }
 
 /// What a client is told that was refused.
@@ -98,7 +98,8 @@ where
             };
         }
         let asker = self.answers.asker(parts, subject.as_ref());
-        let question = Question { gate: self.gate.clone(), subject, tag: (self.tag)(parts) };
+        let question =
+            PendingAdmission { gate: self.gate.clone(), subject, tag: (self.tag)(parts) };
         let offer = match self.scope {
             Scope::Sessions(_) => match question.decide() {
                 Ok(room) => Offer::reserved(room, self.layer, &mut parts.extensions),
@@ -117,15 +118,15 @@ where
         }
         // Its response may come too late, and is answered then.
         let asker = self.answers.asker(parts, subject);
-        let place = self.lifetimes.place(self.layer);
-        Ok((Slot::offer(held, Some(place), &mut parts.extensions), asker))
+        let registration = self.lifetimes.register(self.layer);
+        Ok((Slot::offer(held, Some(registration), &mut parts.extensions), asker))
     }
 
     /// What never applies if all requests are anonymous.
-    fn idle(&self) -> Option<Idle> {
+    fn idle(&self) -> Option<IdleSetting> {
         match self.gate.has_subject_limit() {
-            _ if !self.subjects.is_anonymous() => Some(Idle::Subjects),
-            has_limit => has_limit.then_some(Idle::SubjectLimit),
+            _ if !self.subjects.is_anonymous() => Some(IdleSetting::Subjects),
+            has_limit => has_limit.then_some(IdleSetting::SubjectLimit),
         }
     }
 }

@@ -94,17 +94,17 @@ where
     type Output = Result<Response<GateBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        const AGAIN: &str = "polled after it was ready";
+        const POLLED_AGAIN: &str = "polled after it was ready";
         let mut state = self.project().state;
         let (future, held) = match state.as_mut().project() {
             StateProjection::Refused { answer } => {
-                return Poll::Ready(Ok((*answer.take().expect(AGAIN)).map(GateBody::full)));
+                return Poll::Ready(Ok((*answer.take().expect(POLLED_AGAIN)).map(GateBody::full)));
             }
             StateProjection::Passed { future, held } => (future, held),
-            StateProjection::Done => panic!("{AGAIN}"),
+            StateProjection::Done => panic!("{POLLED_AGAIN}"),
         };
         let response = ready!(future.poll(cx));
-        let (passed, rules) = held.take().expect(AGAIN);
+        let (passed, rules) = held.take().expect(POLLED_AGAIN);
         // It may have a clone of the request, whose slot nobody works in any more.
         state.set(State::Done);
         let status = response.as_ref().ok().map(Response::status);

@@ -32,7 +32,7 @@ use std::task::Waker;
 use headcount::{Activity, Clock, CloseReason, Session};
 use http::Extensions;
 
-use crate::lifetimes::{Mortal, Place};
+use crate::lifetimes::{Expirable, Registration};
 
 const BODY: u32 = 1;
 const OVER: u32 = 2;
@@ -71,44 +71,44 @@ pub struct Slot {
 /// What the layer has of a slot: the future of its request, then its body.
 pub(crate) struct Share(Arc<Shared>);
 
-pub(crate) struct Shared<H: ?Sized = dyn Hold> {
+pub(crate) struct Shared<H: ?Sized = dyn SlotContents> {
     word: AtomicU32,
     /// That of the layer around this one, which goes after it.
-    outer: Option<Outer>,
+    outer: Option<OuterSlot>,
     /// If the session has a maximum lifetime.
-    place: Option<Place<Shared>>,
+    registration: Option<Registration<Shared>>,
     /// Of who waits for more of the body, if it has.
     waiting: Mutex<Option<Waker>>,
     held: Mutex<H>,
 }
 
-struct Outer {
+struct OuterSlot {
     shared: Arc<Shared>,
     /// What the inner slot's original counts for in its word.
     part: u32,
 }
 
 /// What a slot consists of.
-pub(crate) trait Hold: Send {
+pub(crate) trait SlotContents: Send {
     fn is_over(&self) -> bool;
     /// All that it consists of, whose drop frees the slot.
-    fn take(&mut self) -> Option<Inside>;
+    fn take(&mut self) -> Option<Contents>;
 }
 
-type Inside = Box<dyn Any + Send>;
+type Contents = Box<dyn Any + Send>;
 
 /// The session of a request, and what keeps it from being idle.
-pub(crate) struct InFlight<K: 'static, T, C: Clock>(Option<Running<K, T, C>>);
+pub(crate) struct InFlight<K: 'static, T, C: Clock>(Option<SessionInFlight<K, T, C>>);
 
-type Running<K, T, C> = (Session<K, T, C>, Activity<T, C>);
+type SessionInFlight<K, T, C> = (Session<K, T, C>, Activity<T, C>);
 
 impl<K: 'static, T, C: Clock> InFlight<K, T, C> {
-    pub(crate) const fn of(running: Running<K, T, C>) -> Self {
+    pub(crate) const fn of(running: SessionInFlight<K, T, C>) -> Self {
         Self(Some(running))
     }
 }
 
-impl<K, T, C> Hold for InFlight<K, T, C>
+impl<K, T, C> SlotContents for InFlight<K, T, C>
 where
     K: Send + Sync + 'static,
     T: Send + Sync + 'static,
@@ -119,32 +119,32 @@ where
         reason == Some(CloseReason::MaxLifetime)
     }
 
-    fn take(&mut self) -> Option<Inside> {
-        self.0.take().map(|running| Box::new(running) as Inside)
+    fn take(&mut self) -> Option<Contents> {
+        self.0.take().map(|running| Box::new(running) as Contents)
     }
 }
 
 impl Slot {
     /// The slot of a request that was let in, put into its extensions.
     pub(crate) fn offer(
-        held: impl Hold + 'static,
-        place: Option<Place<Shared>>,
+        held: impl SlotContents + 'static,
+        registration: Option<Registration<Shared>>,
         extensions: &mut Extensions,
     ) -> Share {
         let outer = extensions.remove::<Self>().map(Self::into_outer);
         let shared: Arc<Shared> = Arc::new(Shared {
             word: AtomicU32::new(ORIGINAL),
             outer,
-            place,
+            registration,
             waiting: Mutex::new(None),
             held: Mutex::new(held),
         });
-        if let Some(place) = &shared.place {
-            place.enter(Arc::downgrade(&shared));
+        if let Some(registration) = &shared.registration {
+            registration.enter(Arc::downgrade(&shared));
             // Its driver may have come before it had its place; the next time that
             // it comes is for another.
             if shared.is_over() {
-                place.leave();
+                registration.leave();
                 shared.end();
             }
         }
@@ -153,8 +153,8 @@ impl Slot {
     }
 
     /// From here on an inner slot counts in its place.
-    fn into_outer(mut self) -> Outer {
-        Outer { shared: Arc::clone(&self.shared), part: std::mem::take(&mut self.part) }
+    fn into_outer(mut self) -> OuterSlot {
+        OuterSlot { shared: Arc::clone(&self.shared), part: std::mem::take(&mut self.part) }
     }
 
     /// Of each word in which it counts, and for what.
@@ -232,16 +232,16 @@ impl Share {
     }
 }
 
-impl<H: Hold + ?Sized> Shared<H> {
+impl<H: SlotContents + ?Sized> Shared<H> {
     /// Without a maximum lifetime the word counts clones, and the rest is not kept.
     fn may_be_over(&self) -> bool {
-        self.place.is_some()
+        self.registration.is_some()
     }
 
     /// What is to be dropped, which gives the slot up, if nothing but a body has a
     /// part in it, too long.
     #[must_use]
-    fn settle(&self, word: u32) -> Option<Inside> {
+    fn settle(&self, word: u32) -> Option<Contents> {
         if word != BODY | OVER {
             return None;
         }
@@ -253,7 +253,7 @@ impl<H: Hold + ?Sized> Shared<H> {
     }
 }
 
-impl Mortal for Shared {
+impl Expirable for Shared {
     fn is_over(&self) -> bool {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).is_over()
     }

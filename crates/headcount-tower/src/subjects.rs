@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use crate::once::Once;
+use crate::first_time::FirstTime;
 
-type Of<K> = dyn Fn(&Parts) -> Result<Option<K>, BadSubject> + Send + Sync;
+type SubjectOf<K> = dyn Fn(&Parts) -> Result<Option<K>, BadSubject> + Send + Sync;
 
 /// Whom each request counts as: a subject, whose own limit applies, or nobody
 /// in particular (`None`, *anonymous*), to whom the gate's limit alone does.
@@ -31,7 +31,7 @@ type Of<K> = dyn Fn(&Parts) -> Result<Option<K>, BadSubject> + Send + Sync;
 /// ```
 pub struct Subjects<K> {
     /// `None` names nobody, and is meant to.
-    of: Option<Arc<Of<K>>>,
+    of: Option<Arc<SubjectOf<K>>>,
 }
 
 impl<K: 'static> Subjects<K> {
@@ -73,7 +73,7 @@ impl<K: 'static> Subjects<K> {
     /// The same, but who would be anonymous is a [`BadSubject::Missing`].
     #[must_use]
     pub fn required(self) -> Self {
-        let is_new = Once::default();
+        let is_new = FirstTime::default();
         Self::by(move |parts| {
             let subject = self.of(parts)?;
             if subject.is_none() {

@@ -6,7 +6,7 @@ use headcount::{CapacityPolicy, Gate, Limit, SlidingWindow};
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
 
 use super::error::CloseReason;
-use crate::rules::{Begins, OpenStreams, ReleaseOn, Rules, Target};
+use crate::rules::{InitialPhase, OpenStreams, ReleaseOn, Rules, Target};
 use crate::sessions::guard::{GuardedSessions, SessionGate};
 
 #[derive(Debug, Clone)]
@@ -91,7 +91,7 @@ impl Settings {
         let mut inner = LocalSessionManager::default();
         inner.session_config = config;
         let rules = Rules {
-            begins: Begins::Established,
+            initial_phase: InitialPhase::Established,
             target: Target::McpSession,
             reason: self.reasons(),
             calls_bounded_elsewhere: self.calls_bounded_elsewhere,

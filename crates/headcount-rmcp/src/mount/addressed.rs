@@ -12,7 +12,7 @@ use http::header::CONTENT_LENGTH;
 use rmcp::model::RequestId;
 use serde_json::{Map, Value, json};
 
-use crate::visit::gates::Kind;
+use crate::visit::gates::RequestKind;
 
 /// Puts the id of its request into a JSON-RPC error that has none, and another
 /// message, if there is one; other answers stay as they are.
@@ -34,11 +34,11 @@ pub(crate) fn addressed(
 
 /// What is to be said of a call that was not let in, if it is more than of a
 /// session.
-pub(crate) fn message(kind: Kind, refusal: &Refusal) -> Option<String> {
+pub(crate) fn message(kind: RequestKind, refusal: &Refusal) -> Option<String> {
     let Refusal::Rejected(rejected) = refusal else { return None };
     let what = match kind {
-        Kind::Call => "calls",
-        Kind::Stream => "streams",
+        RequestKind::Call => "calls",
+        RequestKind::Stream => "streams",
     };
     Some(match rejected.cause() {
         Cause::AtCapacity => {

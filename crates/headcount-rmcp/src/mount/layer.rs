@@ -27,9 +27,9 @@ use tower_service::Service;
 
 use crate::mount::addressed::{addressed, message};
 use crate::rules::OtherSubjects;
-use crate::visit::gates::{Gates, Kind};
+use crate::visit::gates::{Gates, RequestKind};
 use crate::visit::heads::{listens, resumes};
-use crate::visit::request::{Asks, NoRoom, Verdict, Visit};
+use crate::visit::request::{NoRoom, RequestHead, Verdict, Visit};
 
 /// Answers a refused client of a [guarded](crate::GuardedSessions) rmcp service
 /// with 503 or 429 and `Retry-After`, and one whose session has ended with 404,
@@ -115,13 +115,13 @@ impl McpLayer {
 
     fn visit(&self, parts: &Parts) -> Arc<Visit> {
         let stays_open = resumes(parts) || listens(parts);
-        let asks = Asks {
+        let head = RequestHead {
             subject: self.subjects.of(parts),
             by_subjects: self.has_subjects,
             others: self.others.unwrap_or(self.by_kind),
-            kind: if stays_open { Kind::Stream } else { Kind::Call },
+            kind: if stays_open { RequestKind::Stream } else { RequestKind::Call },
         };
-        Visit::new(asks, Arc::clone(&self.gates))
+        Visit::new(head, Arc::clone(&self.gates))
     }
 }
 
@@ -254,7 +254,7 @@ fn refused<R>(
     no: &NoRoom,
 ) -> Response<GateBody<R>> {
     let (refusal, message) = match no {
-        NoRoom::Alone(refusal) if layer.own_answers => (refusal, message(visit.asks.kind, refusal)),
+        NoRoom::Alone(refusal) if layer.own_answers => (refusal, message(visit.head.kind, refusal)),
         NoRoom::Session(refusal) | NoRoom::Alone(refusal) => (refusal, None),
     };
     let answer = layer.answers.answer_to(refusal, asker);

@@ -24,8 +24,8 @@ use crate::mount::layer::{McpLayer, McpService};
 use crate::mount::visited::Visited;
 use crate::rules::OtherSubjects;
 use crate::sessions::guard::GuardedSessions;
-use crate::sessions::shared::PATIENCE;
-use crate::visit::gates::{CallGate, Gates, Kind};
+use crate::sessions::shared::INNER_CLOSE_TIMEOUT;
+use crate::visit::gates::{CallGate, Gates, RequestKind};
 use crate::visit::request::{Handshake, NoRoom, Verdict, Visit};
 
 /// rmcp's service with guarded sessions, in a layer that knows who asks: all that
@@ -145,16 +145,21 @@ impl<M: SessionManager, C: Clock + 'static> McpGuard<M, C> {
     pub async fn shutdown(&self) {
         let gates = self.layer.gates();
         gates.close();
-        let sessions = timeout(CALLS_END + PATIENCE, self.sessions.shutdown());
-        let calls = timeout(CALLS_END, gates.emptied(Kind::Call));
+        let sessions = timeout(CALLS_END + INNER_CLOSE_TIMEOUT, self.sessions.shutdown());
+        let calls = timeout(CALLS_END, gates.wait_until_empty(RequestKind::Call));
         _ = tokio::join!(sessions, calls);
         for stop in lock(&self.stops).iter() {
             stop();
         }
         // What rmcp does not stop by itself, as a handshake, is cancelled by now.
-        let sessions = timeout(CALLS_END + PATIENCE, self.sessions.shutdown());
-        let left = async { tokio::join!(gates.emptied(Kind::Call), gates.emptied(Kind::Stream)) };
-        let (sessions, _) = tokio::join!(sessions, timeout(PATIENCE, left));
+        let sessions = timeout(CALLS_END + INNER_CLOSE_TIMEOUT, self.sessions.shutdown());
+        let left = async {
+            tokio::join!(
+                gates.wait_until_empty(RequestKind::Call),
+                gates.wait_until_empty(RequestKind::Stream)
+            )
+        };
+        let (sessions, _) = tokio::join!(sessions, timeout(INNER_CLOSE_TIMEOUT, left));
         if sessions.is_err() {
             tracing::warn!(
                 "sessions are left after a shutdown: a handler does not look at its cancellation"

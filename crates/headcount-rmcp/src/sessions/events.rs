@@ -20,17 +20,20 @@ use crate::visit::request::{Handshake, Verdict, Visit};
 
 /// The store, for the request that is served here. Past the layer of a guard it
 /// replays nothing.
-pub(crate) fn within_visit(inner: Arc<dyn EventStore>, past: Past) -> Arc<dyn EventStore> {
+pub(crate) fn within_visit(
+    inner: Arc<dyn EventStore>,
+    uncounted: UncountedReplay,
+) -> Arc<dyn EventStore> {
     let visit = Visit::current();
-    match (&visit, past) {
-        (None, Past::IsServed) => inner,
+    match (&visit, uncounted) {
+        (None, UncountedReplay::IsServed) => inner,
         _ => Arc::new(VisitedStore { inner, visit }),
     }
 }
 
 /// What becomes of a replay that nobody would count?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Past {
+pub(crate) enum UncountedReplay {
     IsServed,
     IsRefused,
 }

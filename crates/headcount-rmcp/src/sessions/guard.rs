@@ -129,7 +129,7 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
         }
         // What the task has not told of.
         self.reap();
-        self.shared.emptied().await;
+        self.shared.wait_until_empty().await;
     }
 
     /// Ends the sessions that are due by the gate's clock, now instead of when

@@ -39,7 +39,7 @@ use crate::sessions::tag::SessionTag;
 /// Dropping the last one, or taking out what is in it, frees the slots.
 pub(crate) type Owner<C> = Arc<Mutex<Option<Session<String, SessionTag, C>>>>;
 
-pub(crate) struct Live<C: Clock> {
+pub(crate) struct LiveSession<C: Clock> {
     pub(crate) id: SessionId,
     pub(crate) handle: SessionHandle<SessionTag, C>,
     owner: Weak<Mutex<Option<Session<String, SessionTag, C>>>>,
@@ -62,7 +62,7 @@ struct Request<C: Clock> {
     answered: bool,
 }
 
-impl<C: Clock> Live<C> {
+impl<C: Clock> LiveSession<C> {
     pub(crate) fn new(id: SessionId, session: Session<String, SessionTag, C>) -> (Self, Owner<C>) {
         let handle = session.handle();
         let owner = Arc::new(Mutex::new(Some(session)));
@@ -91,7 +91,7 @@ impl<C: Clock> Live<C> {
 
     /// A request is about to be handed over. `false` if one of this id is in
     /// flight, or if the session has ended.
-    pub(crate) fn handing(&self, id: &RequestId) -> bool {
+    pub(crate) fn handover(&self, id: &RequestId) -> bool {
         let mut requests = self.requests();
         if requests.find(id).is_some() {
             return false;
@@ -102,7 +102,7 @@ impl<C: Clock> Live<C> {
     }
 
     /// It was given up on the way.
-    pub(crate) fn not_handed(&self, id: &RequestId) {
+    pub(crate) fn not_handed_over(&self, id: &RequestId) {
         let mut requests = self.requests();
         let request = match requests.find(id) {
             Some(Request { received: false, .. }) => requests.remove(id),
@@ -120,7 +120,7 @@ impl<C: Clock> Live<C> {
             request.map(|request| request.received = true)
         };
         // Mostly it was handed over here.
-        if receives().is_none() && self.handing(id) {
+        if receives().is_none() && self.handover(id) {
             receives();
         }
     }
@@ -211,9 +211,9 @@ impl<C: Clock> Live<C> {
     }
 }
 
-impl<C: Clock> fmt::Debug for Live<C> {
+impl<C: Clock> fmt::Debug for LiveSession<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Live").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("LiveSession").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -225,7 +225,7 @@ mod tests {
     use crate::rules::OtherSubjects;
 
     /// A session that is idle after 10 ticks.
-    fn live() -> (Gate<String, SessionTag, Arc<ManualClock>>, Live<Arc<ManualClock>>) {
+    fn live() -> (Gate<String, SessionTag, Arc<ManualClock>>, LiveSession<Arc<ManualClock>>) {
         let gate = Gate::builder()
             .idle_timeout(std::time::Duration::from_millis(10))
             .clock(Arc::new(ManualClock::new()))
@@ -234,7 +234,7 @@ mod tests {
         let session = gate
             .admit(None::<&str>, SessionTag::new(None, OtherSubjects::Served))
             .expect("there is room");
-        let (live, owner) = Live::new("one".into(), session);
+        let (live, owner) = LiveSession::new("one".into(), session);
         // For as long as the test runs.
         std::mem::forget(owner);
         (gate, live)
@@ -249,19 +249,19 @@ mod tests {
     #[test]
     fn a_request_that_was_given_up_on_the_way_is_not_in_flight() {
         let (gate, live) = live();
-        assert!(live.handing(&RequestId::Number(1)));
+        assert!(live.handover(&RequestId::Number(1)));
         assert!(!is_idle(&gate));
-        live.not_handed(&RequestId::Number(1));
+        live.not_handed_over(&RequestId::Number(1));
         assert!(is_idle(&gate));
-        assert!(!live.handing(&RequestId::Number(1)), "it has ended");
+        assert!(!live.handover(&RequestId::Number(1)), "it has ended");
     }
 
     #[test]
     fn a_request_that_was_received_is_in_flight_though_its_sender_gave_up() {
         let (gate, live) = live();
-        assert!(live.handing(&RequestId::Number(1)));
+        assert!(live.handover(&RequestId::Number(1)));
         live.received(&RequestId::Number(1));
-        live.not_handed(&RequestId::Number(1));
+        live.not_handed_over(&RequestId::Number(1));
         assert!(!is_idle(&gate));
         live.settled(&RequestId::Number(1));
         live.settled(&RequestId::Number(1));
@@ -284,7 +284,7 @@ mod tests {
     fn two_requests_of_one_id_are_one() {
         let (gate, live) = live();
         live.received(&RequestId::Number(1));
-        assert!(!live.handing(&RequestId::Number(1)));
+        assert!(!live.handover(&RequestId::Number(1)));
         live.received(&RequestId::Number(1));
         live.settled(&RequestId::Number(1));
         assert!(is_idle(&gate));

@@ -15,36 +15,36 @@ use tokio::time::{Instant, timeout_at};
 use crate::error::GuardError;
 use crate::rules::{OpenStreams, Pings, ReleaseOn};
 use crate::sessions::caller::{asked_about, decided, decided_opening, in_session, may_use};
-use crate::sessions::events::{Past, within_visit};
+use crate::sessions::events::{UncountedReplay, within_visit};
 use crate::sessions::guard::GuardedSessions;
-use crate::sessions::handing::{Handing, asks_for_work};
-use crate::sessions::live::Live;
+use crate::sessions::handover::{Handover, asks_for_work};
+use crate::sessions::live::LiveSession;
 use crate::sessions::pings::only_pings;
-use crate::sessions::shared::PATIENCE;
+use crate::sessions::shared::INNER_CLOSE_TIMEOUT;
 use crate::sessions::stream::GuardedStream;
 use crate::sessions::tag::SessionTag;
 use crate::sessions::transport::GuardedTransport;
 use crate::visit::request::Visit;
 
 /// What is in flight with a message, and the message on its way.
-type Begun<'a, C> = (Option<Activity<SessionTag, C>>, Option<Handing<'a, C>>);
+type MessageInFlight<'a, C> = (Option<Activity<SessionTag, C>>, Option<Handover<'a, C>>);
 
 impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     /// The session, if there is one that this request may use.
-    fn live(&self, id: &SessionId) -> Result<Arc<Live<C>>, GuardError<M::Error>> {
+    fn live(&self, id: &SessionId) -> Result<Arc<LiveSession<C>>, GuardError<M::Error>> {
         let live = self.shared.live(id).filter(|live| may_use(live.handle.tag()));
         live.ok_or(GuardError::Unknown)
     }
 
     /// A session that ends while it is worked on has ended, whatever the inner
     /// manager says of it.
-    fn failed(live: &Live<C>, error: M::Error) -> GuardError<M::Error> {
+    fn failed(live: &LiveSession<C>, error: M::Error) -> GuardError<M::Error> {
         live.handle.reason().map_or(GuardError::Inner(error), GuardError::Ended)
     }
 
     async fn create(&self) -> Result<(SessionId, GuardedTransport<M, C>), GuardError<M::Error>> {
         self.drive();
-        let _making = self.shared.making();
+        let _making = self.shared.creating();
         let reservation = self.shared.reserve()?;
         let (id, transport) = self.inner().create_session().await.map_err(GuardError::Inner)?;
         let transport = GuardedTransport::begin(&self.shared, reservation, id.clone(), transport)?;
@@ -64,7 +64,7 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
                 _ => RestoreOutcome::NotSupported,
             });
         }
-        let _making = self.shared.making();
+        let _making = self.shared.creating();
         let reservation = self.shared.reserve()?;
         let restored = self.inner().restore_session(id.clone()).await.map_err(GuardError::Inner)?;
         Ok(match restored {
@@ -81,7 +81,7 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     }
 
     async fn close(&self, id: &SessionId) -> Result<(), GuardError<M::Error>> {
-        let patient = Instant::now() + PATIENCE;
+        let patient = Instant::now() + INNER_CLOSE_TIMEOUT;
         let live = self.shared.live(id);
         let mut leaves_soon = false;
         if let Some(live) = &live {
@@ -106,7 +106,7 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
                 _ = timeout_at(patient, live.left()).await;
             }
             if live.transport_is_gone() {
-                self.shared.strike(&live);
+                self.shared.remove(&live);
             }
         }
         closed
@@ -116,16 +116,16 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     /// the inner manager is: a message is large, and copied by each such call.
     fn begin<'a>(
         &self,
-        live: &'a Live<C>,
+        live: &'a LiveSession<C>,
         message: &ClientJsonRpcMessage,
-    ) -> Result<Begun<'a, C>, GuardError<M::Error>> {
+    ) -> Result<MessageInFlight<'a, C>, GuardError<M::Error>> {
         let activity = self.activity(live, message)?;
         if asks_for_work(message) {
             // rmcp serves clients too that do not say that they are initialized.
             live.initialized().map_err(|closed| GuardError::Ended(closed.reason))?;
         }
-        let handing = activity.as_ref().map(|_| Handing::of(live, message));
-        Ok((activity, handing))
+        let handover = activity.as_ref().map(|_| Handover::of(live, message));
+        Ok((activity, handover))
     }
 
     async fn initialize(
@@ -135,10 +135,10 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     ) -> Result<ServerJsonRpcMessage, GuardError<M::Error>> {
         let live = self.live(id)?;
         let _activity = live.enter()?;
-        let handing = Handing::of(&live, &message);
+        let handover = Handover::of(&live, &message);
         let answer = self.inner().initialize_session(id, message).await;
         let answer = answer.map_err(|error| Self::failed(&live, error))?;
-        handing.done();
+        handover.done();
         Ok(answer)
     }
 
@@ -193,7 +193,7 @@ impl<M: SessionManager, C: Clock + 'static> GuardedSessions<M, C> {
     /// such do not count.
     fn activity(
         &self,
-        live: &Live<C>,
+        live: &LiveSession<C>,
         message: &ClientJsonRpcMessage,
     ) -> Result<Option<Activity<SessionTag, C>>, GuardError<M::Error>> {
         if self.shared.rules.pings == Pings::Ignored && only_pings(message) {
@@ -239,11 +239,11 @@ impl<M: SessionManager, C: Clock + 'static> SessionManager for GuardedSessions<M
         message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
         let live = self.live(id).map_err(decided)?;
-        let (activity, handing) = self.begin(&live, &message).map_err(decided)?;
+        let (activity, handover) = self.begin(&live, &message).map_err(decided)?;
         let stream = self.inner().create_stream(id, message).await;
         let stream = stream.map_err(|error| decided(Self::failed(&live, error)))?;
-        if let Some(handing) = handing {
-            handing.done();
+        if let Some(handover) = handover {
+            handover.done();
         }
         Ok(GuardedStream::new(stream, activity))
     }
@@ -282,10 +282,10 @@ impl<M: SessionManager, C: Clock + 'static> SessionManager for GuardedSessions<M
     fn event_store(&self) -> Option<Arc<dyn EventStore>> {
         asked_about();
         self.shared.warn_of_unbounded_calls();
-        let past = match self.shared.expects_layer.load(Relaxed) {
-            true => Past::IsRefused,
-            false => Past::IsServed,
+        let uncounted = match self.shared.expects_layer.load(Relaxed) {
+            true => UncountedReplay::IsRefused,
+            false => UncountedReplay::IsServed,
         };
-        self.inner().event_store().map(|store| within_visit(store, past))
+        self.inner().event_store().map(|store| within_visit(store, uncounted))
     }
 }

@@ -10,7 +10,7 @@
 //! | `tag`, `live` | a session, by what the gate and by what everybody here knows it |
 //! | `caller` | the request that is being worked for |
 //! | `events` | the event store of requests without sessions |
-//! | `in_flight`, `pings`, `handing`, `stream` | what is in flight, and what is a sign of life |
+//! | `in_flight`, `pings`, `handover`, `stream` | what is in flight, and what is a sign of life |
 //! | `shared` | all sessions of a manager |
 //! | `transport` | who owns a session's slots |
 //! | `guard`, `manage` | the manager, and what rmcp asks of it |
@@ -18,7 +18,7 @@
 pub(crate) mod caller;
 pub(crate) mod events;
 pub(crate) mod guard;
-pub(crate) mod handing;
+pub(crate) mod handover;
 pub(crate) mod in_flight;
 pub(crate) mod live;
 pub(crate) mod manage;

@@ -12,7 +12,7 @@
 //!
 //! | writes, then reads | partner | without the fence |
 //! |---|---|---|
-//! | `making`, then whether the gate is closed | closes the gate, then reads `making` (`emptied`) | a shutdown is done while a session is made |
+//! | `creating`, then whether the gate is closed | closes the gate, then reads `creating` (`wait_until_empty`) | a shutdown is done while a session is made |
 //! | what a tag does at the end, then whether the session has ended | ends the session, then reads what its tag does (`tag.rs`) | nobody closes the inner session |
 //!
 //! *The one decision*: `reserve`, in the gate, before the inner manager makes
@@ -34,7 +34,7 @@ use tokio::time::{sleep, timeout};
 use crate::error::GuardError;
 use crate::lock::lock;
 use crate::rules::{OtherSubjects, ReleaseOn, Rules, Target, Unidentified};
-use crate::sessions::live::Live;
+use crate::sessions::live::LiveSession;
 use crate::sessions::tag::SessionTag;
 use crate::visit::anonymous::{Anonymous, warn_of_anonymous};
 use crate::visit::request::Visit;
@@ -60,9 +60,9 @@ pub(crate) struct Shared<M: SessionManager, C: Clock + 'static> {
     /// Calls without a session are counted, or it was said that they are not.
     pub(crate) calls_are_bounded: AtomicBool,
     anonymous: Anonymous,
-    registry: scc::HashMap<SessionId, Arc<Live<C>>>,
+    registry: scc::HashMap<SessionId, Arc<LiveSession<C>>>,
     /// Sessions that are being made.
-    making: AtomicUsize,
+    creating: AtomicUsize,
     /// Rings when a session has left the registry, or is made.
     left: Notify,
     /// Where sessions are closed: a gate may be driven from anywhere.
@@ -71,7 +71,7 @@ pub(crate) struct Shared<M: SessionManager, C: Clock + 'static> {
 
 /// How long to wait for an inner manager that does not do as it is told: a
 /// session's worker waits, without end, for a client that has stopped to read.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const INNER_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) type Reserved<C> = Reservation<String, SessionTag, C>;
 
@@ -86,17 +86,17 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
             expects_layer: AtomicBool::new(false),
             anonymous: Anonymous::default(),
             registry: scc::HashMap::default(),
-            making: AtomicUsize::new(0),
+            creating: AtomicUsize::new(0),
             left: Notify::new(),
             runtime: Mutex::new(None),
         }
     }
 
     /// From here on a session is being made, until this is dropped.
-    pub(crate) fn making(&self) -> Making<'_> {
-        self.making.fetch_add(1, AcqRel);
+    pub(crate) fn creating(&self) -> CreationGuard<'_> {
+        self.creating.fetch_add(1, AcqRel);
         fence(SeqCst);
-        Making { making: &self.making, left: &self.left }
+        CreationGuard { creating: &self.creating, left: &self.left }
     }
 
     pub(crate) fn runs_on(&self, runtime: Handle) {
@@ -129,7 +129,7 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
     pub(crate) fn reserve(&self) -> Result<Reserved<C>, GuardError<M::Error>> {
         let visit = Visit::current();
         let (subject, others) = match visit.as_deref() {
-            Some(visit) => (visit.asks.subject.clone()?, visit.asks.others),
+            Some(visit) => (visit.head.subject.clone()?, visit.head.others),
             None if self.expects_subjects.load(Relaxed) => {
                 tracing::error!(
                     "a request came past the McpLayer whose subjects count, or was spawned on the \
@@ -148,7 +148,7 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
         let reserved = self.gate.reserve(subject, tag);
         let reserved = reserved.inspect_err(|rejected| self.tell_refused(*rejected, subject))?;
         if self.anonymous.are_all(subject) {
-            let by_subjects = visit.is_some_and(|visit| visit.asks.by_subjects);
+            let by_subjects = visit.is_some_and(|visit| visit.head.by_subjects);
             let limits_subjects = self.gate.has_subject_limit();
             warn_of_anonymous("sessions", by_subjects, limits_subjects);
         }
@@ -156,7 +156,7 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
     }
 
     /// The session is there, and its end is heard of.
-    pub(crate) fn enrol(self: &Arc<Self>, live: &Arc<Live<C>>) {
+    pub(crate) fn register(self: &Arc<Self>, live: &Arc<LiveSession<C>>) {
         let tag = live.handle.tag();
         let subject = tag.subject().filter(|_| self.rules.logs_subjects);
         info!(self.rules, session_id = %live.id, subject, "session created");
@@ -175,12 +175,12 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
     }
 
     /// The session, unless there is none.
-    pub(crate) fn live(&self, id: &SessionId) -> Option<Arc<Live<C>>> {
+    pub(crate) fn live(&self, id: &SessionId) -> Option<Arc<LiveSession<C>>> {
         self.registry.read_sync(id, |_, live| Arc::clone(live))
     }
 
     /// What is left to do for a session that has ended by itself.
-    fn finish(self: &Arc<Self>, live: &Live<C>, reason: CloseReason) {
+    fn finish(self: &Arc<Self>, live: &LiveSession<C>, reason: CloseReason) {
         self.tell(live, reason);
         if self.rules.release_on == ReleaseOn::Closed {
             live.free();
@@ -203,7 +203,7 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
     /// Closes the inner session. One that does not hear it is left to the end of
     /// its transport.
     pub(crate) async fn close(&self, id: &SessionId) -> Result<(), M::Error> {
-        timeout(PATIENCE, self.inner.close_session(id)).await.unwrap_or(Ok(()))
+        timeout(INNER_CLOSE_TIMEOUT, self.inner.close_session(id)).await.unwrap_or(Ok(()))
     }
 
     /// Where sessions are made; a future that cannot run any more is dropped.
@@ -215,41 +215,41 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
     }
 
     /// The transport is gone; the entry follows.
-    pub(crate) fn forget(this: &Arc<Self>, live: &Arc<Live<C>>) {
+    pub(crate) fn forget(this: &Arc<Self>, live: &Arc<LiveSession<C>>) {
         live.lose_transport();
-        let strikes = Strikes { shared: Arc::clone(this), live: Arc::clone(live) };
+        let removal = RemoveOnDrop { shared: Arc::clone(this), live: Arc::clone(live) };
         this.spawn(async move {
-            strikes.shared.close_inner_now(&strikes.live.id).await;
-            if strikes.shared.has(&strikes.live) {
-                sleep(PATIENCE).await;
+            removal.shared.close_inner_now(&removal.live.id).await;
+            if removal.shared.has(&removal.live) {
+                sleep(INNER_CLOSE_TIMEOUT).await;
             }
         });
     }
 
     /// Takes the entry out, if it is there.
-    pub(crate) fn strike(&self, live: &Arc<Live<C>>) {
+    pub(crate) fn remove(&self, live: &Arc<LiveSession<C>>) {
         _ = self.registry.remove_if_sync(&live.id, |entry| Arc::ptr_eq(entry, live));
         self.left.notify_waiters();
     }
 
-    fn has(&self, live: &Arc<Live<C>>) -> bool {
+    fn has(&self, live: &Arc<LiveSession<C>>) -> bool {
         self.live(&live.id).is_some_and(|entry| Arc::ptr_eq(&entry, live))
     }
 
     /// Until the last session has left, and none is being made.
-    pub(crate) async fn emptied(&self) {
+    pub(crate) async fn wait_until_empty(&self) {
         fence(SeqCst);
         loop {
             let left = self.left.notified();
             // In this order: who makes a session puts it in before it is done.
-            if self.making.load(Acquire) == 0 && self.registry.is_empty() {
+            if self.creating.load(Acquire) == 0 && self.registry.is_empty() {
                 return;
             }
             left.await;
         }
     }
 
-    pub(crate) fn tell(&self, live: &Live<C>, reason: CloseReason) {
+    pub(crate) fn tell(&self, live: &LiveSession<C>, reason: CloseReason) {
         if let Some(lived) = live.tell() {
             let subject = live.handle.tag().subject().filter(|_| self.rules.logs_subjects);
             let reason = (self.rules.reason)(reason);
@@ -269,27 +269,27 @@ impl<M: SessionManager, C: Clock + 'static> Shared<M, C> {
 }
 
 /// A session that is being made.
-pub(crate) struct Making<'a> {
-    making: &'a AtomicUsize,
+pub(crate) struct CreationGuard<'a> {
+    creating: &'a AtomicUsize,
     left: &'a Notify,
 }
 
-impl Drop for Making<'_> {
+impl Drop for CreationGuard<'_> {
     fn drop(&mut self) {
-        self.making.fetch_sub(1, AcqRel);
+        self.creating.fetch_sub(1, AcqRel);
         self.left.notify_waiters();
     }
 }
 
 /// Takes the entry out when it is dropped: done, or not to be done any more.
-struct Strikes<M: SessionManager, C: Clock + 'static> {
+struct RemoveOnDrop<M: SessionManager, C: Clock + 'static> {
     shared: Arc<Shared<M, C>>,
-    live: Arc<Live<C>>,
+    live: Arc<LiveSession<C>>,
 }
 
-impl<M: SessionManager, C: Clock + 'static> Drop for Strikes<M, C> {
+impl<M: SessionManager, C: Clock + 'static> Drop for RemoveOnDrop<M, C> {
     fn drop(&mut self) {
-        self.shared.strike(&self.live);
+        self.shared.remove(&self.live);
     }
 }
 

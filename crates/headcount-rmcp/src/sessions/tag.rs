@@ -26,10 +26,10 @@ struct Tag {
     subject: Option<String>,
     others: OtherSubjects,
     /// Empty while the session is being made.
-    made: OnceLock<Made>,
+    made: OnceLock<Created>,
 }
 
-struct Made {
+struct Created {
     id: SessionId,
     finish: Box<dyn Fn(CloseReason) + Send + Sync>,
 }
@@ -46,7 +46,7 @@ impl SessionTag {
 
     /// The session is there; `finish` is called when the gate has ended it.
     pub(crate) fn made(&self, id: SessionId, finish: impl Fn(CloseReason) + Send + Sync + 'static) {
-        let first = self.0.made.set(Made { id, finish: Box::new(finish) });
+        let first = self.0.made.set(Created { id, finish: Box::new(finish) });
         debug_assert!(first.is_ok(), "a session is made once");
     }
 

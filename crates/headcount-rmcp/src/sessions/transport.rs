@@ -32,22 +32,22 @@ use rmcp::transport::streamable_http_server::session::SessionId;
 use tokio::time::timeout;
 
 use crate::error::GuardError;
-use crate::rules::{Begins, Pings, ReleaseOn};
-use crate::sessions::live::{Live, Owner};
+use crate::rules::{InitialPhase, Pings, ReleaseOn};
+use crate::sessions::live::{LiveSession, Owner};
 use crate::sessions::pings::is_ping;
-use crate::sessions::shared::{PATIENCE, Reserved, Shared};
+use crate::sessions::shared::{INNER_CLOSE_TIMEOUT, Reserved, Shared};
 
 /// A transport of the inner manager, and the slots of its session: they are
 /// free when this is dropped, after what it wraps.
 pub struct GuardedTransport<M: SessionManager, C: Clock + 'static> {
     // Fields are dropped in this order.
     inner: M::Transport,
-    leave: Leave<M, C>,
+    session_end: SessionEnd<M, C>,
 }
 
 /// The end of a session's last part: dropped after the inner transport.
-struct Leave<M: SessionManager, C: Clock + 'static> {
-    live: Arc<Live<C>>,
+struct SessionEnd<M: SessionManager, C: Clock + 'static> {
+    live: Arc<LiveSession<C>>,
     shared: Arc<Shared<M, C>>,
     owner: Option<Owner<C>>,
 }
@@ -70,14 +70,14 @@ impl<M: SessionManager, C: Clock + 'static> GuardedTransport<M, C> {
                 return Err(rejected.into());
             }
         };
-        if shared.rules.begins == Begins::Established {
+        if shared.rules.initial_phase == InitialPhase::Established {
             // If it has ended, whoever enrols it sees that.
             _ = session.establish();
         }
-        let (live, owner) = Live::new(id, session);
+        let (live, owner) = LiveSession::new(id, session);
         let (live, shared) = (Arc::new(live), Arc::clone(shared));
-        let guarded = Self { inner, leave: Leave { live, shared, owner: Some(owner) } };
-        guarded.leave.shared.enrol(&guarded.leave.live);
+        let guarded = Self { inner, session_end: SessionEnd { live, shared, owner: Some(owner) } };
+        guarded.session_end.shared.register(&guarded.session_end.live);
         Ok(guarded)
     }
 }
@@ -98,25 +98,25 @@ impl<M: SessionManager, C: Clock + 'static> Transport<RoleServer> for GuardedTra
             JsonRpcMessage::Error(error) => error.id.clone(),
             _ => None,
         };
-        let settles = answered.map(|id| {
-            self.leave.live.answering(&id);
-            Settles { live: Arc::clone(&self.leave.live), id }
+        let settle_on_drop = answered.map(|id| {
+            self.session_end.live.answering(&id);
+            SettleOnDrop { live: Arc::clone(&self.session_end.live), id }
         });
-        Sending { inner: self.inner.send(item), settles }
+        Sending { inner: self.inner.send(item), settle_on_drop }
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        let leave = &self.leave;
+        let session_end = &self.session_end;
         let mut receiving = pin!(self.inner.receive());
         // What has come is served. The rest of an ended session is not waited
         // for: its worker may be waiting for a client that has stopped to read.
         poll_fn(|cx| match receiving.as_mut().poll(cx) {
             Poll::Ready(received) => {
-                leave.received(received.as_ref());
+                session_end.received(received.as_ref());
                 Poll::Ready(received)
             }
-            Poll::Pending if leave.live.is_over(cx) => {
-                leave.received(None);
+            Poll::Pending if session_end.live.is_over(cx) => {
+                session_end.received(None);
                 Poll::Ready(None)
             }
             Poll::Pending => Poll::Pending,
@@ -125,18 +125,18 @@ impl<M: SessionManager, C: Clock + 'static> Transport<RoleServer> for GuardedTra
     }
 
     async fn close(&mut self) -> Result<(), Self::Error> {
-        self.leave.no_more_answers();
-        timeout(PATIENCE, self.inner.close()).await.unwrap_or(Ok(()))
+        self.session_end.no_more_answers();
+        timeout(INNER_CLOSE_TIMEOUT, self.inner.close()).await.unwrap_or(Ok(()))
     }
 }
 
 impl<M: SessionManager, C: Clock + 'static> Drop for GuardedTransport<M, C> {
     fn drop(&mut self) {
-        self.leave.no_more_answers();
+        self.session_end.no_more_answers();
     }
 }
 
-impl<M: SessionManager, C: Clock + 'static> Leave<M, C> {
+impl<M: SessionManager, C: Clock + 'static> SessionEnd<M, C> {
     /// The session has got this; `None` is the end.
     fn received(&self, message: Option<&RxJsonRpcMessage<RoleServer>>) {
         match message {
@@ -169,7 +169,7 @@ impl<M: SessionManager, C: Clock + 'static> Leave<M, C> {
     }
 }
 
-impl<M: SessionManager, C: Clock + 'static> Drop for Leave<M, C> {
+impl<M: SessionManager, C: Clock + 'static> Drop for SessionEnd<M, C> {
     fn drop(&mut self) {
         drop(self.owner.take());
         Shared::forget(&self.shared, &self.live);
@@ -183,7 +183,7 @@ pin_project! {
         #[pin]
         inner: F,
         // Also if this is dropped before it is done.
-        settles: Option<Settles<C>>,
+        settle_on_drop: Option<SettleOnDrop<C>>,
     }
 }
 
@@ -193,18 +193,18 @@ impl<F: Future, C: Clock> Future for Sending<F, C> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let sent = ready!(this.inner.poll(cx));
-        *this.settles = None;
+        *this.settle_on_drop = None;
         Poll::Ready(sent)
     }
 }
 
 /// An answer on its way out.
-struct Settles<C: Clock> {
-    live: Arc<Live<C>>,
+struct SettleOnDrop<C: Clock> {
+    live: Arc<LiveSession<C>>,
     id: RequestId,
 }
 
-impl<C: Clock> Drop for Settles<C> {
+impl<C: Clock> Drop for SettleOnDrop<C> {
     fn drop(&mut self) {
         self.live.settled(&self.id);
     }
@@ -213,7 +213,7 @@ impl<C: Clock> Drop for Settles<C> {
 impl<M: SessionManager, C: Clock + 'static> fmt::Debug for GuardedTransport<M, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GuardedTransport")
-            .field("session", &self.leave.live)
+            .field("session", &self.session_end.live)
             .finish_non_exhaustive()
     }
 }

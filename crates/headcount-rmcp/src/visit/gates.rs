@@ -2,16 +2,16 @@
 //! stay open.
 //!
 //! *Invariant*: a slot is held by its request (`request.rs`), and is back when that
-//! is dropped. `under_way` is no less than the number of them.
+//! is dropped. `in_progress` is no less than the number of them.
 //!
 //! *Who sees whom*: of two parties that write their own word and then read the
 //! other's, with a `SeqCst` fence between, one sees the other.
 //!
 //! | writes, then reads | partner | without the fence |
 //! |---|---|---|
-//! | `under_way`, then whether the gate is closed (`begins`) | closes the gate, then reads `under_way` (`emptied`) | a shutdown is done while a call begins |
+//! | `in_progress`, then whether the gate is closed (`open_slot`) | closes the gate, then reads `in_progress` (`wait_until_empty`) | a shutdown is done while a call begins |
 //!
-//! A call is taken off `under_way` after its slot is back.
+//! A call is taken off `in_progress` after its slot is back.
 
 use std::any::Any;
 use std::fmt;
@@ -30,7 +30,7 @@ pub type CallGate<C = SystemClock> = Gate<String, (), C>;
 
 /// What a request without a session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum RequestKind {
     /// Until it is answered.
     Call,
     /// Until one side has enough.
@@ -38,7 +38,7 @@ pub(crate) enum Kind {
 }
 
 /// A gate, whatever its clock is.
-pub(crate) trait Admits: fmt::Debug + Send + Sync {
+pub(crate) trait AnyCallGate: fmt::Debug + Send + Sync {
     fn admit(&self, subject: Option<&str>) -> Result<Held, Rejected>;
     fn close(&self);
     fn limits_subjects(&self) -> bool;
@@ -46,7 +46,7 @@ pub(crate) trait Admits: fmt::Debug + Send + Sync {
 
 type Held = Box<dyn Any + Send + Sync>;
 
-impl<C: Clock + 'static> Admits for CallGate<C> {
+impl<C: Clock + 'static> AnyCallGate for CallGate<C> {
     fn admit(&self, subject: Option<&str>) -> Result<Held, Rejected> {
         // Something is in flight for as long as it lives: at no instant can it be
         // evicted. If it has ended by now, its slot is its own all the same.
@@ -65,41 +65,44 @@ impl<C: Clock + 'static> Admits for CallGate<C> {
 /// The gates of one guard.
 #[derive(Debug, Default)]
 pub(crate) struct Gates {
-    pub(crate) calls: Option<Arc<dyn Admits>>,
-    pub(crate) streams: Option<Arc<dyn Admits>>,
+    pub(crate) calls: Option<Arc<dyn AnyCallGate>>,
+    pub(crate) streams: Option<Arc<dyn AnyCallGate>>,
     anonymous: [Anonymous; 2],
     warned: AtomicBool,
     /// Nobody is let in any more, also where no gate counts.
     closed: AtomicBool,
-    under_way: Arc<UnderWay>,
+    in_progress: Arc<InProgress>,
 }
 
 #[derive(Debug, Default)]
-struct UnderWay {
+struct InProgress {
     calls: AtomicUsize,
     streams: AtomicUsize,
     left: Notify,
 }
 
-impl UnderWay {
-    fn of(&self, kind: Kind) -> &AtomicUsize {
+impl InProgress {
+    fn of(&self, kind: RequestKind) -> &AtomicUsize {
         match kind {
-            Kind::Call => &self.calls,
-            Kind::Stream => &self.streams,
+            RequestKind::Call => &self.calls,
+            RequestKind::Stream => &self.streams,
         }
     }
 }
 
 impl Gates {
-    pub(crate) fn new(calls: Option<Arc<dyn Admits>>, streams: Option<Arc<dyn Admits>>) -> Self {
+    pub(crate) fn new(
+        calls: Option<Arc<dyn AnyCallGate>>,
+        streams: Option<Arc<dyn AnyCallGate>>,
+    ) -> Self {
         Self { calls, streams, ..Self::default() }
     }
 
     /// The gate that counts these. A stream is a call where streams have none.
-    pub(crate) fn of(&self, kind: Kind) -> Option<&dyn Admits> {
+    pub(crate) fn of(&self, kind: RequestKind) -> Option<&dyn AnyCallGate> {
         match kind {
-            Kind::Call => self.calls.as_deref(),
-            Kind::Stream => self.streams.as_deref().or(self.calls.as_deref()),
+            RequestKind::Call => self.calls.as_deref(),
+            RequestKind::Stream => self.streams.as_deref().or(self.calls.as_deref()),
         }
     }
 
@@ -109,32 +112,32 @@ impl Gates {
     }
 
     /// Those who come to the gate of these.
-    pub(crate) fn anonymous(&self, kind: Kind) -> &Anonymous {
+    pub(crate) fn anonymous(&self, kind: RequestKind) -> &Anonymous {
         &self.anonymous[kind as usize]
     }
 
     /// A place by this gate.
     pub(crate) fn admit(
         &self,
-        gate: &dyn Admits,
-        kind: Kind,
+        gate: &dyn AnyCallGate,
+        kind: RequestKind,
         subject: Option<&str>,
     ) -> Result<Slot, Rejected> {
-        let mut slot = self.begins(kind);
+        let mut slot = self.open_slot(kind);
         slot.held = Some(gate.admit(subject)?);
         Ok(slot)
     }
 
     /// A place where no gate counts, of which a shutdown knows all the same.
-    pub(crate) fn uncounted(&self, kind: Kind) -> Result<Slot, Refusal> {
-        let slot = self.begins(kind);
+    pub(crate) fn uncounted(&self, kind: RequestKind) -> Result<Slot, Refusal> {
+        let slot = self.open_slot(kind);
         if self.closed.load(Relaxed) { Err(Refusal::Ended) } else { Ok(slot) }
     }
 
-    fn begins(&self, kind: Kind) -> Slot {
-        self.under_way.of(kind).fetch_add(1, AcqRel);
+    fn open_slot(&self, kind: RequestKind) -> Slot {
+        self.in_progress.of(kind).fetch_add(1, AcqRel);
         fence(SeqCst);
-        Slot { held: None, kind, under_way: Arc::clone(&self.under_way) }
+        Slot { held: None, kind, in_progress: Arc::clone(&self.in_progress) }
     }
 
     /// Says once that something was served which should have been counted.
@@ -156,11 +159,11 @@ impl Gates {
     }
 
     /// Until none is under way.
-    pub(crate) async fn emptied(&self, kind: Kind) {
+    pub(crate) async fn wait_until_empty(&self, kind: RequestKind) {
         fence(SeqCst);
         loop {
-            let left = self.under_way.left.notified();
-            if self.under_way.of(kind).load(Acquire) == 0 {
+            let left = self.in_progress.left.notified();
+            if self.in_progress.of(kind).load(Acquire) == 0 {
                 return;
             }
             left.await;
@@ -171,15 +174,15 @@ impl Gates {
 /// The place of one call or stream.
 pub(crate) struct Slot {
     held: Option<Held>,
-    kind: Kind,
-    under_way: Arc<UnderWay>,
+    kind: RequestKind,
+    in_progress: Arc<InProgress>,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         drop(self.held.take());
-        self.under_way.of(self.kind).fetch_sub(1, AcqRel);
-        self.under_way.left.notify_waiters();
+        self.in_progress.of(self.kind).fetch_sub(1, AcqRel);
+        self.in_progress.left.notify_waiters();
     }
 }
 

@@ -31,7 +31,7 @@ use tokio::task::futures::TaskLocalFuture;
 use crate::lock::lock;
 use crate::rules::OtherSubjects;
 use crate::visit::anonymous::warn_of_anonymous;
-use crate::visit::gates::{Gates, Kind, Slot};
+use crate::visit::gates::{Gates, RequestKind, Slot};
 
 tokio::task_local! {
     static VISIT: Arc<Visit>;
@@ -39,11 +39,11 @@ tokio::task_local! {
 
 /// A request on its way through rmcp.
 pub(crate) struct Visit {
-    pub(crate) asks: Asks,
+    pub(crate) head: RequestHead,
     gates: Arc<Gates>,
     stage: Mutex<Stage>,
     /// Of a request that names no session; empty once it is of no use.
-    body: Mutex<Kept>,
+    body: Mutex<BufferedBody>,
     verdict: OnceLock<Verdict>,
     /// Of a copy: the one whose verdict counts.
     first: Weak<Self>,
@@ -57,13 +57,13 @@ pub(crate) struct Visit {
 
 /// Who asks, by the layer, and for what, by the request's head.
 #[derive(Clone)]
-pub(crate) struct Asks {
+pub(crate) struct RequestHead {
     pub(crate) subject: Result<Option<String>, BadSubject>,
     /// The layer was told whom requests count as.
     pub(crate) by_subjects: bool,
     /// Of sessions that are opened here.
     pub(crate) others: OtherSubjects,
-    pub(crate) kind: Kind,
+    pub(crate) kind: RequestKind,
 }
 
 /// What the request has turned out to be.
@@ -102,13 +102,13 @@ pub(crate) enum Verdict {
 }
 
 impl Visit {
-    pub(crate) fn new(asks: Asks, gates: Arc<Gates>) -> Arc<Self> {
-        Self::copy_of(Weak::new(), asks, gates)
+    pub(crate) fn new(head: RequestHead, gates: Arc<Gates>) -> Arc<Self> {
+        Self::copy_of(Weak::new(), head, gates)
     }
 
-    fn copy_of(first: Weak<Self>, asks: Asks, gates: Arc<Gates>) -> Arc<Self> {
+    fn copy_of(first: Weak<Self>, head: RequestHead, gates: Arc<Gates>) -> Arc<Self> {
         Arc::new(Self {
-            asks,
+            head,
             gates,
             stage: Mutex::new(Stage::Unknown),
             body: Mutex::default(),
@@ -130,14 +130,14 @@ impl Visit {
             0 => Arc::downgrade(self),
             _ => Weak::clone(&self.first),
         };
-        let copy = Self::copy_of(first, self.asks.clone(), Arc::clone(&self.gates));
+        let copy = Self::copy_of(first, self.head.clone(), Arc::clone(&self.gates));
         lock(&self.copies).push(Arc::clone(&copy));
         copy
     }
 
     /// Who asks, if that is known.
     pub(crate) fn subject(&self) -> Option<&String> {
-        self.asks.subject.as_ref().ok()?.as_ref()
+        self.head.subject.as_ref().ok()?.as_ref()
     }
 
     /// The visit of the request that is being served here, if it has one.
@@ -182,7 +182,7 @@ impl Visit {
 
     /// Its body is of no use any more.
     pub(crate) fn forgets(&self) {
-        *lock(&self.body) = Kept::default();
+        *lock(&self.body) = BufferedBody::default();
         for copy in lock(&self.copies).iter() {
             copy.forgets();
         }
@@ -210,18 +210,18 @@ impl Visit {
     }
 
     fn admit(&self) -> Result<Slot, Refusal> {
-        let Some(gate) = self.gates.of(self.asks.kind) else {
-            return self.gates.uncounted(self.asks.kind);
+        let Some(gate) = self.gates.of(self.head.kind) else {
+            return self.gates.uncounted(self.head.kind);
         };
-        let subject = self.asks.subject.as_ref().map_err(|bad| *bad)?.as_deref();
-        let kind = self.asks.kind;
+        let subject = self.head.subject.as_ref().map_err(|bad| *bad)?.as_deref();
+        let kind = self.head.kind;
         let slot = self.gates.admit(gate, kind, subject)?;
         if self.gates.anonymous(kind).are_all(subject) {
             let what = match kind {
-                Kind::Call => "calls",
-                Kind::Stream => "streams",
+                RequestKind::Call => "calls",
+                RequestKind::Stream => "streams",
             };
-            warn_of_anonymous(what, self.asks.by_subjects, gate.limits_subjects());
+            warn_of_anonymous(what, self.head.by_subjects, gate.limits_subjects());
         }
         Ok(slot)
     }
@@ -253,12 +253,12 @@ impl fmt::Debug for Visit {
 /// one it is a copy, however small they are. It is no longer than rmcp reads: that is
 /// its `max_request_body_bytes`.
 #[derive(Default)]
-struct Kept {
+struct BufferedBody {
     first: Bytes,
     all: BytesMut,
 }
 
-impl Kept {
+impl BufferedBody {
     fn push(&mut self, part: Bytes) {
         if self.whole().is_empty() {
             self.first = part;
@@ -300,11 +300,11 @@ mod tests {
     #[test]
     fn parts_of_a_body_do_not_hold_the_buffers_they_came_in() {
         let buffers: Vec<_> = (0..64).map(|byte| Bytes::from(vec![byte; 8192])).collect();
-        let mut kept = Kept::default();
+        let mut buffered = BufferedBody::default();
         for buffer in &buffers {
-            kept.push(buffer.slice(..1));
+            buffered.push(buffer.slice(..1));
         }
-        assert!(kept.whole().iter().copied().eq(0..64));
+        assert!(buffered.whole().iter().copied().eq(0..64));
         assert!(buffers.iter().all(Bytes::is_unique));
     }
 }

@@ -11,15 +11,15 @@ use crate::lifetimes::Lifetimes;
 /// Is over when it is told.
 struct Held {
     is_over: Arc<AtomicBool>,
-    inside: Option<Inside>,
+    inside: Option<Contents>,
 }
 
-impl Hold for Held {
+impl SlotContents for Held {
     fn is_over(&self) -> bool {
         self.is_over.load(Relaxed)
     }
 
-    fn take(&mut self) -> Option<Inside> {
+    fn take(&mut self) -> Option<Contents> {
         self.inside.take()
     }
 }
@@ -63,7 +63,7 @@ fn held() -> (Held, Seen) {
 
 /// A slot with a maximum lifetime, in these extensions.
 fn offer(held: Held, lifetimes: &Arc<Lifetimes<Shared>>, extensions: &mut Extensions) -> Share {
-    Slot::offer(held, Some(lifetimes.place(Location::caller())), extensions)
+    Slot::offer(held, Some(lifetimes.register(Location::caller())), extensions)
 }
 
 /// A driver came before the first had its place, and comes for the second.

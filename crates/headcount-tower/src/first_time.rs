@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Is it the first time?
 #[derive(Debug, Default)]
-pub(crate) struct Once(AtomicBool);
+pub(crate) struct FirstTime(AtomicBool);
 
-impl Once {
+impl FirstTime {
     /// True once. Later it is a load.
     pub(crate) fn is_first(&self) -> bool {
         !self.0.load(Relaxed) && !self.0.swap(true, Relaxed)

@@ -3,7 +3,7 @@
 use headcount::Clock;
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage, RequestId};
 
-use crate::sessions::live::Live;
+use crate::sessions::live::LiveSession;
 
 /// A request of a client that has the handshake behind it.
 pub(crate) fn asks_for_work(message: &ClientJsonRpcMessage) -> bool {
@@ -18,18 +18,18 @@ pub(crate) fn asks_for_work(message: &ClientJsonRpcMessage) -> bool {
 
 /// A request on its way to the session: in flight from here on, unless it does
 /// not get there.
-pub(crate) struct Handing<'a, C: Clock> {
-    live: &'a Live<C>,
+pub(crate) struct Handover<'a, C: Clock> {
+    live: &'a LiveSession<C>,
     id: Option<RequestId>,
 }
 
-impl<'a, C: Clock> Handing<'a, C> {
-    pub(crate) fn of(live: &'a Live<C>, message: &ClientJsonRpcMessage) -> Self {
+impl<'a, C: Clock> Handover<'a, C> {
+    pub(crate) fn of(live: &'a LiveSession<C>, message: &ClientJsonRpcMessage) -> Self {
         let id = match message {
             JsonRpcMessage::Request(request) => Some(request.id.clone()),
             _ => None,
         };
-        Self { live, id: id.filter(|id| live.handing(id)) }
+        Self { live, id: id.filter(|id| live.handover(id)) }
     }
 
     pub(crate) fn done(mut self) {
@@ -37,10 +37,10 @@ impl<'a, C: Clock> Handing<'a, C> {
     }
 }
 
-impl<C: Clock> Drop for Handing<'_, C> {
+impl<C: Clock> Drop for Handover<'_, C> {
     fn drop(&mut self) {
         if let Some(id) = &self.id {
-            self.live.not_handed(id);
+            self.live.not_handed_over(id);
         }
     }
 }
