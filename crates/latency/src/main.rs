@@ -21,7 +21,7 @@ use lexopt::prelude::*;
 use tokio::task::JoinSet;
 
 use client::Client;
-use servers::{Core, Three, current_thread, stay_on};
+use servers::{Three, current_thread, stay_on_one_core};
 
 const CONNECTIONS: [usize; 2] = [1, 64];
 const SERVERS: [&str; 3] = ["alone", "alone, once more", "with headcount"];
@@ -177,10 +177,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{USAGE}");
         return Ok(());
     };
-    // The servers have threads of their own by then.
-    let (hello, mcp) = (servers::hello(), servers::mcp());
-    stay_on(Core::Client);
-    compare("hello", &Goal::Micros(1.0), hello, Client::of_hello, &options);
-    compare("mcp call", &Goal::Ratio(1.02), mcp, Client::of_mcp, &options);
+    stay_on_one_core();
+    compare("hello", &Goal::Micros(1.0), servers::hello(), Client::of_hello, &options);
+    compare("mcp call", &Goal::Ratio(1.02), servers::mcp(), Client::of_mcp, &options);
     Ok(())
 }

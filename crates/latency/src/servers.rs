@@ -85,7 +85,7 @@ where
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
-        stay_on(Core::Server);
+        stay_on_one_core();
         runtime.block_on(async {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -99,22 +99,13 @@ where
     address
 }
 
-/// The servers, of which one works at a time, have a core, and the clients another.
-#[derive(Clone, Copy)]
-pub enum Core {
-    Client,
-    Server,
-}
-
-/// So that no figure depends on where the system puts two threads; where it has
-/// no say in that, or one core, nothing.
-pub fn stay_on(core: Core) {
+/// All threads share a core, of which one works at a time: no figure depends on
+/// where the system puts two threads, nor on how long it takes to wake a core
+/// that sleeps. Where the system has no say in that, nothing.
+pub fn stay_on_one_core() {
     let cores = core_affinity::get_core_ids().unwrap_or_default();
-    if let [first, second, ..] = cores[..] {
-        core_affinity::set_for_current(match core {
-            Core::Client => first,
-            Core::Server => second,
-        });
+    if let Some(last) = cores.last() {
+        core_affinity::set_for_current(*last);
     }
 }
 
