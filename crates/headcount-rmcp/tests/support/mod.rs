@@ -2,6 +2,7 @@
 
 pub mod both;
 pub mod events;
+pub mod inner;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
