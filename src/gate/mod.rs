@@ -12,35 +12,32 @@
 //! | `decide/` | the decision about a newcomer: its steps, and eviction |
 //! | `drive/` | what ends sessions in time: `advance`, and loops that call it |
 //!
-//! *Invariant*: each session, from its reservation until its owner is dropped,
-//! holds one slot of the gate and, unless it is anonymous, one of its subject. An
-//! eviction passes the gate's slot to the evictor. A session has one end, with one
-//! reason (`session/phase.rs`).
+//! *Invariant*: from its reservation until its owner is dropped a session holds one slot
+//! of the gate and, unless it is anonymous, one of its subject. An eviction passes the
+//! gate's slot to the evictor. A session has one end, with one reason.
 //!
 //! *What may never happen*: more sessions than a limit allows; a refusal whose
 //! cause did not hold; a slot that is given back twice or never; a session that
 //! ends twice, or for two reasons; a refusal that writes what others read.
 //!
-//! *Order of an admission* (`decide/admit.rs`): subject, rate, gate. The gate's
-//! slot comes last, so an admission that fails never gives it back, and a refusal
-//! for it is exact. A subject that is over its limit is refused before the
-//! admission touches anything that others share.
+//! *Order of an admission* (`decide/admit.rs`): subject, rate, gate. The gate's slot
+//! comes last, so no admission gives it back and a refusal for it is exact. A subject
+//! over its limit is refused before the admission touches what others share.
 //!
 //! *Linearization points*: admitted → the CAS of the gate's counter; refused →
 //! the point of the part that refused; ends, enter, establish → `session/phase.rs`.
 //! *Not* linearizable, and documented: while an admission is under way that fails
 //! at a later step, others of its subject, or of the rate window, may be refused.
 //!
-//! *Shared writes*: the count of slots is the one word that all admissions and ends
-//! write. Each subject has an entry of its own. Statistics, timers and the references of
-//! sessions to the gate are spread over the threads (`sync/tally.rs`, the wheel's
-//! shards, `sync/striped_arc.rs`).
+//! *Shared writes*: all admissions and ends write one word, the count of slots. Each
+//! subject has an entry of its own; statistics, timers and the sessions' references to
+//! the gate are striped over the threads (`sync/tally.rs`, the wheel's shards,
+//! `sync/striped_arc.rs`). A refusal writes only its thread's statistics; where the gate
+//! evicts, a search in vain also moves on the sessions in use that it passed.
 //!
-//! *Progress*: lock-free, but for the allocation of a session, of a new subject and
-//! of more timers. An eviction wakes drivers that sleep, by a lock that is held for
-//! an instant. Changes of settings take a lock that nothing else takes. A refusal
-//! writes only its thread's statistics; where the gate evicts, a search in vain also
-//! counts its references to the sessions that it passed, and moves on those in use.
+//! *Progress*: lock-free, but for the allocation of a session, a subject or timers. An
+//! eviction wakes sleeping drivers by a lock that is held for an instant. Only changes
+//! of settings take their lock.
 //!
 //! *Checked by*: `loom-tests/gate.rs`, `loom-tests/gate_evict.rs` and their mutants,
 //! `tests/gate*.rs`, `tests/scenarios.rs`.
