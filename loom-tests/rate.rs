@@ -254,9 +254,11 @@ fn who_looks_after_a_rollback_sees_its_cell() {
 /// spawned at the second one, the second at the first.
 mod apart {
     use super::*;
+    #[cfg(feature = "loom")]
     use crate::product::OwnedRateToken;
 
     /// Two places, both held.
+    #[cfg(feature = "loom")]
     fn full() -> (Arc<SlidingWindow>, [OwnedRateToken; 2]) {
         let window = Arc::new(SlidingWindow::with_starts(2, WINDOW, 2));
         let held = [(); 2].map(|()| window.try_reserve_owned_at(0).unwrap());
@@ -277,6 +279,7 @@ mod apart {
 
     /// Somebody whose search begins at the second place looks for one while that of
     /// number `freed` comes back. Nobody may be told "full" afterwards.
+    #[cfg(feature = "loom")]
     fn one_comes_back(freed: usize) {
         model(move || {
             let (window, held) = full();
@@ -291,11 +294,13 @@ mod apart {
         });
     }
 
+    #[cfg(feature = "loom")]
     #[test]
     fn a_place_that_comes_back_behind_a_search_is_seen() {
         one_comes_back(1);
     }
 
+    #[cfg(feature = "loom")]
     #[test]
     fn a_place_that_comes_back_before_a_search_is_seen() {
         one_comes_back(0);

@@ -50,11 +50,9 @@ impl Starts {
 
     /// At most so many, at least one.
     pub(super) fn apart(cells: u32, most: u32) -> Self {
-        let bits = most.checked_ilog2().unwrap_or(0);
-        let start = |number: u32| (u64::from(number) * u64::from(cells) >> bits) as u32;
-        let own = |number| CachePadded::new(AtomicU32::new(start(number)));
+        let start = |cell| CachePadded::new(AtomicU32::new(cell));
         Self {
-            own: (0..1 << bits).map(own).collect(),
+            own: first_starts(cells, most).map(start).collect(),
             common: CachePadded::new(AtomicU32::new(0)),
             cells,
         }
@@ -104,10 +102,21 @@ impl Starts {
     /// `many` cells, or all, from this one on and round.
     #[inline]
     pub(super) fn round(&self, from: u32, many: u32) -> impl Iterator<Item = u32> + use<> {
-        let to_end = self.cells - from;
-        let end = from + many.min(to_end);
-        (from..end).chain(0..many.min(self.cells).saturating_sub(to_end))
+        round(self.cells, from, many)
     }
+}
+
+/// At most so many cells, a power of two, as far apart as can be.
+fn first_starts(cells: u32, most: u32) -> impl Iterator<Item = u32> {
+    let bits = most.checked_ilog2().unwrap_or(0);
+    (0..1 << bits).map(move |number: u32| (u64::from(number) * u64::from(cells) >> bits) as u32)
+}
+
+#[inline]
+fn round(cells: u32, from: u32, many: u32) -> impl Iterator<Item = u32> {
+    let to_end = cells - from;
+    let behind_the_end = many.min(cells).saturating_sub(to_end);
+    (from..from + many.min(to_end)).chain(0..behind_the_end)
 }
 
 /// Writes only what changes.
@@ -118,46 +127,28 @@ fn set(start: &AtomicU32, cell: u32) {
     }
 }
 
-#[cfg(all(test, not(feature = "loom")))]
+/// Of what holds no atomic, so that they run with those of any checker.
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    fn starts(cells: u32, most: u32) -> Vec<u32> {
-        let starts = Starts::apart(cells, most);
-        starts.own.iter().map(|start| start.load(Relaxed)).collect()
-    }
-
     #[test]
     fn threads_begin_apart() {
+        let starts = |cells, most| first_starts(cells, most).collect::<Vec<_>>();
         assert_eq!(starts(100, 4), [0, 25, 50, 75]);
         assert_eq!(starts(100, 7), [0, 25, 50, 75], "a power of two");
         assert_eq!(starts(2, 2), [0, 1]);
         assert_eq!(starts(1 << 20, 64)[63], (1 << 20) / 64 * 63);
-        let least = Starts::for_cells(33).own.len();
-        assert_eq!(least, 2, "no closer than two cache lines");
-    }
-
-    #[test]
-    fn a_small_window_has_one_start() {
         assert_eq!(starts(1, 0), [0]);
-        assert_eq!(Starts::for_cells(31).own.len(), 1);
     }
 
     #[test]
     fn a_round_is_every_cell_once() {
-        let round = |from, many| Starts::apart(5, 1).round(from, many).collect::<Vec<_>>();
+        let round = |from, many| round(5, from, many).collect::<Vec<_>>();
         assert_eq!(round(0, 5), [0, 1, 2, 3, 4]);
         assert_eq!(round(3, 5), [3, 4, 0, 1, 2]);
         assert_eq!(round(3, 8), [3, 4, 0, 1, 2], "none twice");
         assert_eq!(round(3, 2), [3, 4]);
         assert_eq!(round(4, 2), [4, 0]);
-    }
-
-    #[test]
-    fn far_and_behind_are_cells() {
-        let starts = Starts::apart(20, 1);
-        assert_eq!((starts.behind(3), starts.behind(19)), (4, 0));
-        assert_eq!((starts.far_from(3), starts.far_from(4)), (19, 0));
-        assert_eq!(Starts::apart(1, 1).far_from(0), 0);
     }
 }
