@@ -53,6 +53,23 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 128, ..Default::default() })]
+
+    /// With room for so many, searches have several starts, and look at some places
+    /// before they look at all.
+    #[test]
+    fn a_large_window_answers_as_a_sequential_one(
+        most in 30_u32..70,
+        window in 20_u64..400,
+        start in start(),
+        steps in prop::collection::vec(step(), 0..400),
+    ) {
+        model::run_borrowed(most, window, start, &steps);
+        model::run_owned(most, window, start, &steps);
+    }
+}
+
 /// `rate_then_cap`: who is refused by the cap after reserving a place gives it
 /// back, again and again, and takes nobody else's.
 #[test]

@@ -127,6 +127,7 @@ fn flood(most: u32, ticks: u64, lag: u64, pace: u64) {
 fn no_window_holds_more_than_it_has_room_for() {
     flood(5, 20, 0, 3);
     flood(50, 1000, 0, 3);
+    flood(200, 4000, 0, 3);
 }
 
 #[test]
@@ -136,11 +137,12 @@ fn clocks_that_lag_let_no_more_in() {
     flood(50, 1000, 300, 3);
 }
 
-/// More room than threads, and time stands still: nobody may ever be refused,
+/// A place for each thread, and time stands still: nobody may ever be refused,
 /// however the others roll back.
-#[test]
-fn nobody_is_refused_while_there_is_room() {
-    let window = SlidingWindow::new(THREADS as u32, 10).unwrap();
+fn a_place_for_each(most: u32) {
+    let window = SlidingWindow::new(most, 10).unwrap();
+    let taken = most - THREADS as u32;
+    (0..taken).for_each(|_| window.try_reserve_at(0).unwrap().commit());
     let barrier = Barrier::new(THREADS);
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -152,7 +154,18 @@ fn nobody_is_refused_while_there_is_room() {
             });
         }
     });
-    assert_eq!(window.in_use_at(0), 0);
+    assert_eq!(window.in_use_at(0), taken);
+}
+
+#[test]
+fn nobody_is_refused_while_there_is_room() {
+    a_place_for_each(THREADS as u32);
+}
+
+/// Threads begin their searches apart, and far from the free places.
+#[test]
+fn nobody_who_begins_far_from_the_free_places_is_refused() {
+    a_place_for_each(100);
 }
 
 /// One place for all: some are refused, and whenever all have let go it is free

@@ -86,6 +86,10 @@
 //! a new one, so two admissions of one cell are a whole window apart, and no
 //! clock can put more into a window than there are cells.
 //!
+//! *Where to look?* Each thread begins where it took or gave back last, so that
+//! threads write to different cache lines while there is room. At the last free
+//! cells they meet; there the one that loses a race waits for a moment.
+//!
 //! *Why not a queue?* Its oldest entry must leave first, so one that is rolled
 //! back in the middle stays unseen until its turn comes.
 //!

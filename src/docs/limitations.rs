@@ -90,8 +90,11 @@
 //! # The rate window
 //!
 //! - It takes 8 bytes for each admission that it has room for, at most 8 MiB,
-//!   and looks at all of them, twice, when it fills. Its size and its length
-//!   are fixed; a changed limit is a new window.
+//!   and two cache lines for each thread that runs at a time; it looks at all
+//!   places when it fills. Its size and its length are fixed; a changed limit is a new
+//!   window.
+//! - A thread that comes back after others took the places near its start passes
+//!   what they took to find the next one.
 //! - A refusal is one load only once somebody has seen that the window is full,
 //!   and only until tick 2^63; beyond, each refusal looks at every place.
 //! - Clocks that differ let nobody in too many, but a thread whose clock lags is
@@ -101,14 +104,13 @@
 //!   that takes its place: order nothing by a rate limit.
 //! - `mem::forget` of a token commits it.
 //!
-//! *Slower than others:* a reservation that is rolled back at once takes two
-//! compare-and-swaps and a swap; on one thread it has been measured at 0.83 (0.73 to
-//! 0.93 in five runs, 0.6 on another machine) of the speed of a parking_lot mutex
-//! around a queue, where 0.95 was wanted; on two at 0.27 (0.19 to 0.35), and what is
-//! admitted at 0.33 (0.25 to 1.05), since the threads look for the same place. What
-//! is gained is that refusals, which are what a flood consists of, write nothing,
-//! that a rollback never waits, and that it is exact. governor's GCRA is no
-//! window: it lets up to twice as many into one, and cannot give back.
+//! *Slower than others:* threads that admit all the time at the limit look for the same
+//! few places. One that loses a race for a place waits for a few microseconds, since
+//! two go on faster one after the other than at once. What is gained is that refusals,
+//! which are what a flood consists of, write nothing, that a rollback never waits and
+//! writes to no line that others write to while there is room, and that it is exact.
+//! governor's GCRA is no window: it lets up to twice as many into one, and cannot give
+//! back.
 //!
 //! # The gate
 //!

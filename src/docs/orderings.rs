@@ -3,9 +3,10 @@
 //! 1. Each module's header has a table of its atomic accesses: the ordering,
 //!    its partner, what breaks without it, and the model that fails when it is
 //!    weakened. A row without such a model says that it is an argument.
-//! 2. An ordering is as weak as its models allow. `SeqCst` is not used: the
-//!    checker takes it for `AcqRel`, so a proof that needs more than that could
-//!    not be checked.
+//! 2. An ordering is as weak as its models allow. `SeqCst` is used in one place, the
+//!    rate window, where two threads each write one word and read the other's, and one
+//!    of them must see the other. The checker takes it for `AcqRel`, so under it a
+//!    fence stands between two such operations of one thread (`sync/atomic.rs`).
 //! 3. What a caller may rely on is stated on the public type, under *Memory
 //!    ordering*, in terms of what happens before what.
 //! 4. Two operations on one word never need an ordering to agree on the word
@@ -38,9 +39,10 @@
 //!
 //! # Rate window
 //!
-//! A cell is its own whole state, so taking and giving back are `Relaxed`. Only
-//! "every cell is held" is about other memory: a rollback frees its cell and then
-//! clears the verdict with `Release`, and who is about to look at the cells reads
-//! the verdict with `Acquire`, so the look sees every cell whose rollback came
-//! before. The verdict changes by read-modify-writes alone, so a release is
-//! handed on through marks and verdicts of others.
+//! A cell is its own whole state, so taking it is `Relaxed`. Only "every cell is held"
+//! is about other memory: a rollback frees its cell and then reads the verdict, to
+//! clear it if it says anything; whoever is about to look at the cells has a mark in
+//! the verdict, and then reads the cells. All four are `SeqCst`, so the one sees the
+//! free cell or the other the mark. On x86 that costs nothing beyond the
+//! compare-and-swap of the cell. A rollback that always wrote to the verdict would need
+//! `Release` and `Acquire` only, but all threads would write to one line.

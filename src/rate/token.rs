@@ -13,7 +13,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::window::{SlidingWindow, Taken};
+use super::cells::Taken;
+use super::window::SlidingWindow;
 
 /// What both kinds of token are: a cell, and whether it stays taken.
 struct Reservation<W: Deref<Target = SlidingWindow>> {

@@ -1,5 +1,5 @@
-//! Read after `error.rs`. The exact sliding window: one cell for each
-//! admission that the window has room for, taken by compare-and-swap.
+//! Read after `cells.rs`. The exact sliding window: cells, and one word that
+//! remembers when they are all held.
 //!
 //! *Origin*: the log of a sliding-window rate limit, kept as unordered cells
 //! instead of a queue, so that what is rolled back can be taken again at once
@@ -7,54 +7,53 @@
 //! twice as many into one.)
 //!
 //! ```text
-//!  cells    each: the tick at which its last admission leaves the window;
-//!           0 = never taken, u64::MAX = stays to the end of time
 //!  verdict   63 62                                 0
 //!           +--+------------------------------------+  mark 0: every cell is held
 //!           |mk|  full until this tick, or a mark   |  until then; 0 refuses nobody
 //!           +--+------------------------------------+  mark 1: somebody is looking
 //! ```
 //!
-//! *Invariant*: a cell's stamp never falls below `now + window` of a committed
-//! admission that took it. To take a cell needs `stamp <= now`, so two
-//! admissions of one cell are at least `window` ticks apart, whatever the
-//! clocks of their threads say: at most one for each cell in any window. That
-//! is why a rollback restores the stamp that was there *before*: with 0 a
-//! thread whose clock lags could come in beside the cell's last admission.
+//! *Invariant*: at most one admission for each cell in any window: `cells.rs`.
 //!
 //! *Refusals*: a look at all cells is no look at one instant. Whoever finds none
-//! expired puts a mark into `verdict` that was never there before, looks again,
-//! and replaces the mark by the earliest stamp it met. Stamps fall only by
-//! rollbacks, and each of those clears `verdict` after its cell: if the mark
-//! is still there, every cell is held. Who meets a mark uses it.
+//! expired near its start puts a mark into `verdict` that was never there before,
+//! looks at all cells, and replaces the mark by the earliest stamp it met. Who meets
+//! a mark uses it. Stamps fall only by rollbacks, and each of those, having freed its
+//! cell, looks at `verdict` and clears it unless it refuses nobody. So of a rollback
+//! and a look at all cells one sees the other: either the look meets the free cell,
+//! wherever its search began, or the rollback clears the mark, and then it is not
+//! replaced. If it is still there, every cell is held.
 //!
 //! *Linearization points*: reserve → the CAS of its cell; refused → the load of
 //! `verdict` that read "full until", or the CAS that replaced the mark; rollback
-//! → its swap of `verdict`, or the CAS that took its cell again if that came
-//! first (if its cell was taken after it expired: nowhere, nothing changes);
-//! commit → nowhere, the reservation was the admission. *Not* linearizable
+//! → its load of `verdict` that read 0, or its swap, or the CAS that took its cell
+//! again if that came first (if its cell was taken after it expired: nowhere, nothing
+//! changes); commit → nowhere, the reservation was the admission. *Not* linearizable
 //! only between clocks that differ: one that lags may take the cell of a
 //! rollback that is still on its way to `verdict`, for a stamp earlier than
 //! "full until"; until that rollback returns, others may be told the latter.
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
-//! | rollback's swap of `verdict` | `Release` | the load of `verdict` | who marks after it still reads its cell as held, and all are refused a free one | `who_looks_after_a_rollback_sees_its_cell` |
-//! | the load of `verdict` | `Acquire` | rollback's swap | the same, from the other side | `who_looks_after_a_rollback_sees_its_cell` |
-//! | all else | `Relaxed` | nothing | a cell is its own whole state; `verdict` changes only by read-modify-writes, which hand a rollback's release on | |
+//! | rollback's CAS of its cell, then its load of `verdict` | both `SeqCst` | the next row | the cell is still read as held, and the mark not seen: all are refused a free place | `who_looks_after_a_rollback_sees_its_cell` |
+//! | the load of `verdict`, then those of all cells | all `SeqCst` | the row above | the same, from the other side | `who_meets_a_mark_sees_what_came_back_before_it` |
+//! | all else | `Relaxed` | nothing | the load that follows the CAS of a mark reads that mark or a later word | |
+//!
+//! In the one order of these four, either the rollback's load of `verdict` comes after
+//! the look's, and reads the mark or a later word; or its CAS comes before the look's
+//! loads of the cells. A swap of `verdict` in its stead needs no such order, but all
+//! rollbacks would write to one line.
 //!
 //! *Progress*: rollback and commit are wait-free, a refusal is one load while
 //! the window is known to be full. Reserve is lock-free: a CAS fails by
 //! another's admission, refusal, rollback or mark, and a mark is used by all.
 //!
-//! *Bounds*: 8 bytes for each cell and two cache lines, allocated once. A look
-//! at the cells starts behind the one last taken, at the one last given back or
-//! at the one that leaves first, so that it mostly meets an expired one at once;
-//! it passes all of them, twice, when the window fills.
-//! Marks are numbered: 2^63 of them. Full until 2^63 or later is not
-//! kept, so there each refusal looks for itself.
+//! *Bounds*: `cells.rs`, `starts.rs`, and four cache lines. All cells are passed when
+//! the window fills; a search that finds none expired near its start passes those up
+//! to the next that has. Marks are numbered: 2^63 of them. Full until 2^63 or later is
+//! not kept, so there each refusal looks for itself.
 //!
-//! *Who may touch it*: only this file touches the words; tokens roll back
+//! *Who may touch it*: only this file touches `verdict`; tokens roll back
 //! through it at most once, by ownership (`token.rs`).
 //!
 //! *Checked by*: `loom-tests/rate.rs` and its mutants, the depth-first twin,
@@ -64,7 +63,9 @@ use std::fmt;
 
 use crossbeam_utils::CachePadded;
 
+use super::cells::{Cells, Taken};
 use super::error::{InvalidWindow, MOST, RateLimited};
+use super::starts::Starts;
 use crate::sync::atomic::{AtomicU64, Ordering::*};
 
 /// Admits at most `most` in **any** window of `window` ticks, under contention
@@ -113,17 +114,10 @@ use crate::sync::atomic::{AtomicU64, Ordering::*};
 /// ```
 pub struct SlidingWindow {
     verdict: CachePadded<AtomicU64>,
-    search: CachePadded<Search>,
-    cells: Box<[AtomicU64]>,
-    window: u64,
-}
-
-/// What only those touch who look at the cells.
-struct Search {
-    /// Where to begin: a hint, any cell will do.
-    start: AtomicU64,
     /// The marks made so far.
-    marks: AtomicU64,
+    marks: CachePadded<AtomicU64>,
+    cells: Cells,
+    window: u64,
 }
 
 /// `verdict`, as drawn in the module header.
@@ -138,23 +132,14 @@ impl Verdict {
         self.0 & Self::MARK != 0
     }
 
+    const fn is_unknown(self) -> bool {
+        self.0 == Self::UNKNOWN.0
+    }
+
     #[inline]
     const fn check(self, now: u64) -> Result<(), RateLimited> {
         if self.is_mark() || self.0 <= now { Ok(()) } else { Err(RateLimited::until(self.0, now)) }
     }
-}
-
-/// A cell that is taken, and all that it takes to undo it.
-pub(super) struct Taken {
-    index: usize,
-    stamp: u64,
-    before: u64,
-}
-
-/// The cell that leaves first, of cells that are all held.
-struct First {
-    index: usize,
-    stamp: u64,
 }
 
 /// The last tick: `u64::MAX` never comes, so that a stamp there never expires.
@@ -175,16 +160,24 @@ impl SlidingWindow {
             (0, _) => Err(InvalidWindow::MostIsZero),
             (most, _) if most > Self::MOST => Err(InvalidWindow::MostIsTooLarge { asked: most }),
             (_, 0) => Err(InvalidWindow::WindowIsZero),
-            _ => Ok(Self {
-                verdict: CachePadded::new(AtomicU64::new(Verdict::UNKNOWN.0)),
-                search: CachePadded::new(Search {
-                    start: AtomicU64::new(0),
-                    marks: AtomicU64::new(Verdict::MARK),
-                }),
-                cells: (0..most).map(|_| AtomicU64::new(0)).collect(),
-                window,
-            }),
+            _ => Ok(Self::beginning_at(Starts::for_cells(most), most, window)),
         }
+    }
+
+    fn beginning_at(starts: Starts, most: u32, window: u64) -> Self {
+        Self {
+            verdict: CachePadded::new(AtomicU64::new(Verdict::UNKNOWN.0)),
+            marks: CachePadded::new(AtomicU64::new(Verdict::MARK)),
+            cells: Cells::new(most, starts),
+            window,
+        }
+    }
+
+    /// [`new`](Self::new), with so many starts of searches: for models.
+    #[cfg(any(feature = "loom", test))]
+    #[doc(hidden)]
+    pub fn with_starts(most: u32, window: u64, starts: u32) -> Self {
+        Self::beginning_at(Starts::apart(most, starts), most, window)
     }
 
     /// Would a reservation at tick `now` be refused by what is known already?
@@ -211,17 +204,22 @@ impl SlidingWindow {
 
     /// Takes a place at tick `now` that leaves the window at tick `leaves`.
     fn look(&self, mut seen: Verdict, now: u64, leaves: u64) -> Result<Taken, RateLimited> {
+        if let Some(taken) = self.cells.take_near(now, leaves) {
+            return Ok(taken);
+        }
         loop {
-            let first = match self.take_expired(now, leaves) {
-                Ok(taken) => return Ok(taken),
-                Err(first) => first,
-            };
-            if !seen.is_mark() {
-                let mark = self.search.marks.fetch_add(1, Relaxed);
+            if seen.is_mark() {
+                let first = match self.cells.take_any(now, leaves) {
+                    Ok(taken) => return Ok(taken),
+                    Err(first) => first,
+                };
+                if self.replace_mark(seen, first.stamp) {
+                    self.cells.begin_all_at(first.index);
+                    return Err(RateLimited::until(first.stamp, now));
+                }
+            } else {
+                let mark = self.marks.fetch_add(1, Relaxed);
                 _ = self.verdict.compare_exchange(seen.0, mark, Relaxed, Relaxed);
-            } else if self.replace_mark(seen, first.stamp) {
-                self.begin_at(first.index);
-                return Err(RateLimited::until(first.stamp, now));
             }
             seen = self.verdict();
             seen.check(now)?;
@@ -230,33 +228,7 @@ impl SlidingWindow {
 
     #[inline]
     fn verdict(&self) -> Verdict {
-        Verdict(self.verdict.load(Acquire))
-    }
-
-    /// Takes any cell that has expired at `now`, until tick `stamp`; if none has,
-    /// the one that does so first, of what was read one after the other.
-    #[inline]
-    fn take_expired(&self, now: u64, stamp: u64) -> Result<Taken, First> {
-        let start = self.search.start.load(Relaxed) as usize;
-        let mut first = First { index: 0, stamp: u64::MAX };
-        for index in (start..self.cells.len()).chain(0..start) {
-            let cell = &self.cells[index];
-            let mut before = cell.load(Relaxed);
-            while before <= now {
-                match cell.compare_exchange_weak(before, stamp, Relaxed, Relaxed) {
-                    Ok(_) => {
-                        let next = if index + 1 < self.cells.len() { index + 1 } else { 0 };
-                        self.begin_at(next);
-                        return Ok(Taken { index, stamp, before });
-                    }
-                    Err(is) => before = is,
-                }
-            }
-            if before < first.stamp {
-                first = First { index, stamp: before };
-            }
-        }
-        Err(first)
+        Verdict(self.verdict.load(SeqCst))
     }
 
     /// Says "full until `stamp`" if no rollback has ended since `mark` was
@@ -266,22 +238,12 @@ impl SlidingWindow {
         self.verdict.compare_exchange(mark.0, next, Relaxed, Relaxed).is_ok()
     }
 
-    /// Undoes a reservation. Only a token's drop calls this. A cell that was
-    /// taken again after this reservation expired is not this one's any more.
+    /// Undoes a reservation. Only a token's drop calls this.
     #[inline]
     pub(super) fn roll_back(&self, taken: &Taken) {
-        let cell = &self.cells[taken.index];
-        if cell.compare_exchange(taken.stamp, taken.before, Relaxed, Relaxed).is_ok() {
-            self.verdict.swap(Verdict::UNKNOWN.0, Release);
-            self.begin_at(taken.index);
-        }
-    }
-
-    /// Lets the next look at the cells begin with this one.
-    #[inline]
-    fn begin_at(&self, index: usize) {
-        if self.search.start.load(Relaxed) != index as u64 {
-            self.search.start.store(index as u64, Relaxed);
+        if self.cells.give_back(taken).is_ok() && !self.verdict().is_unknown() {
+            self.verdict.swap(Verdict::UNKNOWN.0, Relaxed);
+            self.cells.begin_all_at(taken.index);
         }
     }
 
@@ -289,13 +251,12 @@ impl SlidingWindow {
     /// nobody reserves or rolls back; otherwise not one instant's picture. Looks
     /// at every place.
     pub fn in_use_at(&self, now: u64) -> u32 {
-        let now = now.min(LAST);
-        self.cells.iter().filter(|cell| cell.load(Relaxed) > now).count() as u32
+        self.cells.held_at(now.min(LAST))
     }
 
     /// How many admissions a window has room for.
     pub fn most(&self) -> u32 {
-        self.cells.len() as u32
+        self.cells.most()
     }
 
     /// How many ticks a window lasts.

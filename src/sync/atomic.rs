@@ -9,6 +9,12 @@
 //! search may switch threads. Being relaxed, on an object of its own, it
 //! orders nothing and cannot hide a missing `Acquire` or `Release`.
 //!
+//! *`SeqCst`*: loom takes an operation that asks for it for one that acquires and
+//! releases. Here a fence stands between any two of them in one thread, which is
+//! what orders them; a fence before the first would hide that the other is weaker.
+//! It orders what a thread does in between too, which the language does not: no
+//! proof may need that.
+//!
 //! *Checked by*: the models under `loom-tests`, whose mutants survive without
 //! the touch.
 
@@ -63,9 +69,24 @@ pub(crate) fn load_pointer<T>(atomic: &AtomicPtr<T>) -> *mut T {
 #[cfg(feature = "loom")]
 mod touched {
     use loom::sync::atomic as model;
+    use std::cell::Cell;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     pub(crate) use model::fence;
+
+    loom::thread_local! {
+        /// Has this thread performed an operation that asked for `SeqCst`?
+        static HAS_ASKED: Cell<bool> = Cell::new(false);
+    }
+
+    /// To be called before each operation: the fence between two `SeqCst` ones.
+    fn fence_between(orders: [Ordering; 2]) {
+        if orders.contains(&Ordering::SeqCst)
+            && HAS_ASKED.try_with(|has_asked| has_asked.replace(true)).unwrap_or(true)
+        {
+            fence(Ordering::SeqCst);
+        }
+    }
 
     /// One loom atomic, the sibling that is touched before it, and whether the
     /// memory it lies in was given back: `heap.rs` keeps such memory in
@@ -118,14 +139,17 @@ mod touched {
                 }
 
                 pub(crate) fn load(&self, order: Ordering) -> $value {
+                    fence_between([order; 2]);
                     self.touch().load(order)
                 }
 
                 pub(crate) fn store(&self, value: $value, order: Ordering) {
+                    fence_between([order; 2]);
                     self.touch().store(value, order);
                 }
 
                 pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
+                    fence_between([order; 2]);
                     self.touch().swap(value, order)
                 }
 
@@ -136,6 +160,7 @@ mod touched {
                     success: Ordering,
                     failure: Ordering,
                 ) -> Result<$value, $value> {
+                    fence_between([success, failure]);
                     self.touch().compare_exchange(current, new, success, failure)
                 }
 
@@ -146,6 +171,7 @@ mod touched {
                     success: Ordering,
                     failure: Ordering,
                 ) -> Result<$value, $value> {
+                    fence_between([success, failure]);
                     self.touch().compare_exchange_weak(current, new, success, failure)
                 }
             }
@@ -158,18 +184,22 @@ mod touched {
             #[allow(dead_code, reason = "one macro for all; no part uses every operation")]
             impl $name {
                 pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                    fence_between([order; 2]);
                     self.touch().fetch_add(value, order)
                 }
 
                 pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                    fence_between([order; 2]);
                     self.touch().fetch_sub(value, order)
                 }
 
                 pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
+                    fence_between([order; 2]);
                     self.touch().fetch_or(value, order)
                 }
 
                 pub(crate) fn fetch_and(&self, value: $value, order: Ordering) -> $value {
+                    fence_between([order; 2]);
                     self.touch().fetch_and(value, order)
                 }
             }

@@ -28,3 +28,46 @@ pub(crate) fn lines() -> usize {
 pub(crate) fn lines() -> usize {
     1
 }
+
+/// [`number`], with one for each thread of a model too.
+#[cfg(not(feature = "loom"))]
+pub(crate) use number as own_number;
+
+/// The number of the model's thread: 0 for the main one, then 1, 2, 3.
+#[cfg(feature = "loom")]
+pub(crate) fn own_number() -> usize {
+    use std::hash::{Hash, Hasher};
+
+    /// Keeps the number that is written last, which in an id is the thread's.
+    struct Last(usize);
+
+    impl Hasher for Last {
+        fn write(&mut self, _: &[u8]) {}
+
+        fn write_usize(&mut self, number: usize) {
+            self.0 = number;
+        }
+
+        fn finish(&self) -> u64 {
+            self.0 as u64
+        }
+    }
+
+    let mut last = Last(0);
+    loom::thread::current().id().hash(&mut last);
+    last.0
+}
+
+/// Waits a few microseconds at most, so that whoever was faster can go on with
+/// what it has in its cache.
+#[cfg(not(feature = "loom"))]
+#[cold]
+pub(crate) fn let_others_go_ahead() {
+    for _ in 0..100 {
+        std::hint::spin_loop();
+    }
+}
+
+/// Nothing in a model: the search lets others go ahead everywhere.
+#[cfg(feature = "loom")]
+pub(crate) fn let_others_go_ahead() {}
