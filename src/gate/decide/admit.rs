@@ -20,8 +20,7 @@ use crate::clock::Clock;
 use crate::counts::SubjectCounts;
 use crate::gate::core::SOME_TIME;
 use crate::gate::handle::Gate;
-use crate::gate::session::handle::Activity;
-use crate::gate::session::owner::{Reservation, Session};
+use crate::gate::session::owner::{ActiveSession, Reservation, Session};
 use crate::gate::session::record::{InitialPhase, Record};
 use crate::limit::Limit;
 use crate::rate::RateLimited;
@@ -133,7 +132,7 @@ where
         &self,
         subject: Option<&Q>,
         tag: T,
-    ) -> Result<(Session<K, T, C>, Activity<T, C>), Rejected>
+    ) -> Result<ActiveSession<K, T, C>, Rejected>
     where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
