@@ -24,6 +24,12 @@ use crate::wheel::TimerWheel;
 /// session of one subject must end.
 pub(super) const SOME_TIME: Duration = Duration::from_secs(1);
 
+/// How often a driver looks at a clock that lies behind by as much as it may.
+const LOOKS: u64 = 4;
+
+/// A moment as the clock shows it, rounded down and rounded up.
+pub(super) type BothWays = (u64, u64);
+
 /// What the wheel hands to the driver when a timer fires.
 pub(crate) struct TimerPayload<R> {
     pub(super) record: Weak<R>,
@@ -71,7 +77,7 @@ impl<R, C: Clock> Core<R, C> {
     }
 
     /// The same, and from which a timeout is reckoned that begins now.
-    pub(super) fn now_both_ways(&self) -> (u64, u64) {
+    pub(super) fn now_both_ways(&self) -> BothWays {
         self.wheel.clock().now_both_ways()
     }
 
@@ -80,22 +86,34 @@ impl<R, C: Clock> Core<R, C> {
         self.wheel.clock().now_rounded_up()
     }
 
-    /// When to come back, for a newcomer that found the gate full at `now`.
-    pub(super) fn retry_after(&self, now: u64) -> Duration {
+    /// When to come back, for a newcomer that found the gate full at this moment.
+    pub(super) fn retry_after(&self, moment @ (now, _): BothWays) -> Duration {
         match self.wheel.next_deadline() {
-            Some(next) if self.timeouts.any() => self.duration_of(next.saturating_sub(now).max(1)),
+            Some(next) if self.timeouts.any() => self.wait(next.saturating_sub(now).max(1), moment),
             _ => SOME_TIME,
         }
     }
 
-    /// How long a driver may sleep at `now`. Never longer than the shortest
-    /// timeout, so that none that starts meanwhile ends before it wakes.
-    pub(super) fn may_sleep(&self, now: u64) -> Duration {
+    /// So many ticks from this moment on, for who waits them by another clock:
+    /// by this one they have passed then, even if it lies behind by as much as it may.
+    pub(super) fn wait(&self, ticks: u64, (now, rounded_up): BothWays) -> Duration {
+        self.duration_of(ticks.saturating_add(rounded_up.saturating_sub(now)))
+    }
+
+    /// How long a driver may sleep from this moment on. Never longer than the
+    /// shortest timeout, so that none that starts meanwhile ends before it wakes.
+    pub(super) fn may_sleep(&self, (now, rounded_up): BothWays) -> Duration {
         let next = self.wheel.next_deadline().unwrap_or(NEVER);
+        // What is due may not be so yet by a clock that lies behind: it is looked at a
+        // few times until it surely is. And the wheel may not know better than the past
+        // while others insert.
+        let least = (rounded_up.saturating_sub(now) / LOOKS).max(1);
         match self.closed() {
             Some(_) if next < NEVER => self.duration_of(1),
-            // The wheel may not know better than the past while others insert.
-            _ => self.duration_of(next.saturating_sub(now).max(1).min(self.timeouts.shortest())),
+            _ => {
+                let sleeps = next.saturating_sub(now).max(least);
+                self.duration_of(sleeps.min(self.timeouts.shortest()))
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use super::evict::NoVictim;
 use super::rejected::{Cause, Rejected};
 use crate::clock::Clock;
 use crate::counts::SubjectCounts;
-use crate::gate::core::SOME_TIME;
+use crate::gate::core::{BothWays, SOME_TIME};
 use crate::gate::handle::Gate;
 use crate::gate::session::owner::{ActiveSession, Reservation, Session};
 use crate::gate::session::record::{InitialPhase, Record};
@@ -157,9 +157,9 @@ where
                 return Err(Refusal::for_good(Cause::ShutDown));
             }
             let subject = subject.map(|name| self.look_at(name)).transpose()?;
-            let both_ways @ (now, rounded_up) = self.core.now_both_ways();
-            self.look(now)?;
-            Ok((self.take(subject, tag, both_ways, initial)?, rounded_up))
+            let moment @ (_, rounded_up) = self.core.now_both_ways();
+            self.look(moment)?;
+            Ok((self.take(subject, tag, moment, initial)?, rounded_up))
         };
         reserve().map_err(|Refusal { cause, retry_after }| {
             self.core.tallies.rejected(cause);
@@ -187,12 +187,12 @@ where
 
     /// Refuses where the window or the gate is full. Writes nothing, unless the
     /// gate evicts and there is somebody to look for.
-    fn look(&self, now: u64) -> Result<(), Refusal> {
+    fn look(&self, moment @ (now, _): BothWays) -> Result<(), Refusal> {
         if let Some(rate) = &self.core.rate {
-            rate.check_at(now).map_err(|refused| self.rate_limited(refused))?;
+            rate.check_at(now).map_err(|refused| self.rate_limited(refused, moment))?;
         }
         if self.core.counter.available() == 0 {
-            self.core.victim(now).map_err(|none| self.at_capacity(none, now))?;
+            self.core.victim(now).map_err(|none| self.at_capacity(none, moment))?;
         }
         Ok(())
     }
@@ -201,7 +201,7 @@ where
         &self,
         subject: Option<Subject<'_, Q>>,
         tag: T,
-        both_ways @ (now, _): (u64, u64),
+        moment @ (now, rounded_up): BothWays,
         initial: InitialPhase,
     ) -> Result<Reservation<K, T, C>, Refusal>
     where
@@ -212,14 +212,16 @@ where
             SubjectCounts::try_acquire_striped(self.subjects.stripe(), name, hash, limit)
         });
         let slot = slot.transpose().map_err(|_| Refusal::SUBJECT_AT_LIMIT)?;
-        let rate = self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_both_ways(both_ways));
-        let rate = rate.transpose().map_err(|refused| self.rate_limited(refused))?;
-        let record =
-            Record::new(self.core.stripe(), tag, now, initial).map_err(|cause| match cause {
+        let rate = self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_both_ways(moment));
+        let rate = rate.transpose().map_err(|refused| self.rate_limited(refused, moment))?;
+        let record = Record::new(self.core.stripe(), tag, rounded_up, initial).map_err(
+            |cause| match cause {
                 Cause::ShutDown => Refusal::for_good(cause),
-                _ => Refusal { cause, retry_after: Some(self.core.retry_after(now)) },
-            })?;
-        let slot_of_gate = self.core.make_room(now).map_err(|none| self.at_capacity(none, now))?;
+                _ => Refusal { cause, retry_after: Some(self.core.retry_after(moment)) },
+            },
+        )?;
+        let room = self.core.make_room(now);
+        let slot_of_gate = room.map_err(|none| self.at_capacity(none, moment))?;
         let reservation = Reservation::new(record, slot, rate, initial);
         if slot_of_gate.evicts {
             self.core.alarm.ring();
@@ -228,15 +230,15 @@ where
         Ok(reservation)
     }
 
-    fn rate_limited(&self, refused: RateLimited) -> Refusal {
-        let retry_after = self.core.duration_of(refused.retry_after());
+    fn rate_limited(&self, refused: RateLimited, moment: BothWays) -> Refusal {
+        let retry_after = self.core.wait(refused.retry_after(), moment);
         Refusal { cause: Cause::RateLimited, retry_after: Some(retry_after) }
     }
 
-    /// Full at `now`, and nobody to evict.
-    fn at_capacity(&self, none: NoVictim, now: u64) -> Refusal {
-        let ends = self.core.retry_after(now);
-        let evictable = none.wait.map(|ticks| self.core.duration_of(ticks));
+    /// Full at this moment, and nobody to evict.
+    fn at_capacity(&self, none: NoVictim, moment: BothWays) -> Refusal {
+        let ends = self.core.retry_after(moment);
+        let evictable = none.wait.map(|ticks| self.core.wait(ticks, moment));
         let retry_after = Some(evictable.map_or(ends, |evictable| evictable.min(ends)));
         Refusal { cause: Cause::AtCapacity, retry_after }
     }
