@@ -205,3 +205,36 @@ impl Timeouts {
         self.shortest() < NEVER
     }
 }
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    use super::*;
+    use crate::gate::handle::Gate;
+
+    /// May lie behind by 280 ticks.
+    struct Behind;
+
+    impl Clock for Behind {
+        fn now(&self) -> u64 {
+            1_000
+        }
+
+        fn now_rounded_up(&self) -> u64 {
+            1_280
+        }
+    }
+
+    #[test]
+    fn a_driver_looks_a_few_times_at_a_clock_that_lies_behind() {
+        let second = Duration::from_secs(1);
+        let builder = Gate::<String>::builder().idle_timeout(second).init_timeout(10 * second);
+        let gate = builder.clock(Behind).build().unwrap();
+        let _session = gate.admit(Some("a"), ()).unwrap();
+        let sleeps = |now| gate.core.may_sleep((now, now + 280)).as_millis();
+        let next = gate.next_deadline().unwrap();
+        assert!((1_001..=2_280).contains(&next), "{next}");
+        assert_eq!(sleeps(next - 100), 100, "until it is due");
+        assert_eq!([next - 1, next].map(sleeps), [70, 70], "and until the clock shows that");
+        assert_eq!(sleeps(next.saturating_sub(5_000)), 1_000, "one may come meanwhile");
+    }
+}
