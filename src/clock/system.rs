@@ -47,7 +47,7 @@ use super::ticks::{Clock, Ticks, ticks_of};
 ///
 /// let clock = SystemClock::new(Duration::from_millis(10));
 /// let (now, rounded_up) = clock.now_both_ways();
-/// assert!(now < rounded_up);
+/// assert!(now <= rounded_up);
 /// assert!(SystemClock::precise(clock.tick()).lag().is_zero());
 /// ```
 #[derive(Debug, Clone, Copy)]
