@@ -22,9 +22,10 @@ use super::ticks::{Clock, Ticks, ticks_of};
 /// Never early: the [lag](Self::lag), the most that the clock may lie behind the
 /// time, is added where a wait begins. It is seven steps of the source, and the
 /// clock shows an end up to two steps late, or up to seven under load. So a wait of
-/// whole ticks is longer by seven to nine steps and a tick, up to 14: by 37 milliseconds where the
-/// kernel's timer runs 250 times a second and a tick is one. A precise clock adds
-/// a tick at most. Whoever drives the wheel or the gate adds what it sleeps too long.
+/// whole ticks is longer by at most nine steps and a tick, or 14 under load: by 37
+/// milliseconds, or 57, where the kernel's timer runs 250 times a second and a tick is
+/// one. A precise clock adds a tick at most. Whoever drives the wheel or the gate adds
+/// what it sleeps too long.
 ///
 /// *When that does not hold*: where a hypervisor stops all processors of a machine
 /// and a thread runs on before the kernel has looked at the time, the source may lie
