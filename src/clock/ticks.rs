@@ -105,7 +105,7 @@ impl Ticks {
     /// The whole ticks of so many nanoseconds, and what is left.
     #[inline]
     fn divide(&self, nanos: u64) -> (u64, u64) {
-        let guess = (u128::from(nanos) * u128::from(self.reciprocal) >> 64) as u64;
+        let guess = ((u128::from(nanos) * u128::from(self.reciprocal)) >> 64) as u64;
         let rest = nanos - guess * self.length;
         if rest < self.length { (guess, rest) } else { (guess + 1, rest - self.length) }
     }

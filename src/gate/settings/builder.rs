@@ -13,6 +13,9 @@ use crate::clock::{Clock, SystemClock};
 use crate::gate::handle::Gate;
 use crate::limit::Limit;
 
+/// Makes the clock when all settings are known.
+type MakeClock<K, C> = Box<dyn FnOnce(&GateConfig<K>) -> C>;
+
 /// Makes a [`Gate`], or says which setting is wrong and why.
 ///
 /// Unless told otherwise: 100 sessions, 10 for each subject, no rate window,
@@ -23,7 +26,7 @@ use crate::limit::Limit;
 #[must_use = "a builder does nothing until `build`"]
 pub struct GateBuilder<K: 'static, T = (), C = SystemClock> {
     draft: Draft<K>,
-    clock: Box<dyn FnOnce(&GateConfig<K>) -> C>,
+    clock: MakeClock<K, C>,
     gate: PhantomData<fn() -> T>,
 }
 
