@@ -63,7 +63,7 @@ use super::directory::Geometry;
 use super::link::{Link, Order};
 use super::node::{New, NodePtr};
 use super::probe::Probe;
-use super::search::Links;
+use super::search::{Links, Place};
 use crate::limit::Limit;
 use crate::sync::atomic::{Ordering::*, fence};
 use crate::sync::epoch::{self, Guard};
@@ -105,18 +105,36 @@ impl<K: 'static> List<K> {
         limit: Limit,
         probe: &impl Probe<K>,
     ) -> Result<NodePtr<K>, Full> {
-        let guard = &epoch::pin();
-        let order = Order::of_hash(hash);
+        self.acquire_at(None, hash, limit, probe, &epoch::pin())
+    }
+
+    /// [`acquire`](Self::acquire) of the subject whose place was found under this
+    /// guard. Searches for it only if there is no place or it is no longer good: the
+    /// node is dead, or the gap is not there any more.
+    // In its callers the place is in registers, or known not to be there.
+    #[inline(always)]
+    pub(super) fn acquire_at<'g>(
+        &'g self,
+        mut place: Option<Place<'g, K>>,
+        hash: u64,
+        limit: Limit,
+        probe: &impl Probe<K>,
+        guard: &'g Guard,
+    ) -> Result<NodePtr<K>, Full> {
         let mut new: Option<New<K>> = None;
         loop {
-            let start = self.links.start(hash, guard);
-            match self.links.search(start, order, |node| probe.is_in(node), guard) {
+            let found = match place.take() {
+                Some(place) => place,
+                None => self.search(hash, probe, guard),
+            };
+            match found {
                 Ok(node) => match admit(node, limit, guard) {
                     Admission::Granted => return Ok(node),
                     Admission::Full => return Err(Full),
                     Admission::Dead => _ = link_of(node, guard).mark(),
                 },
                 Err(gap) => {
+                    let order = Order::of_hash(hash);
                     let mut node = new.take().unwrap_or_else(|| probe.make(order));
                     node.set_next(gap.next);
                     if gap.before.replace_next(gap.next, node.as_next()).is_ok() {
@@ -129,6 +147,25 @@ impl<K: 'static> List<K> {
                 }
             }
         }
+    }
+
+    #[inline]
+    fn search<'g>(&'g self, hash: u64, probe: &impl Probe<K>, guard: &'g Guard) -> Place<'g, K> {
+        let (start, order) = (self.links.start(hash, guard), Order::of_hash(hash));
+        self.links.search(start, order, |node| probe.is_in(node), guard)
+    }
+
+    /// Where the subject is or would be. Writes nothing, unless its bucket was
+    /// never used before.
+    #[inline]
+    pub(super) fn look<'g>(
+        &'g self,
+        hash: u64,
+        probe: &impl Probe<K>,
+        guard: &'g Guard,
+    ) -> Place<'g, K> {
+        let (start, order) = (self.links.start(hash, guard), Order::of_hash(hash));
+        self.links.look(start, order, |node| probe.is_in(node), guard)
     }
 
     /// Gives one permit back.
@@ -175,25 +212,19 @@ impl<K: 'static> List<K> {
     /// The permits of the subject, 0 if it is not there.
     pub(super) fn count(&self, hash: u64, probe: &impl Probe<K>) -> u32 {
         let guard = &epoch::pin();
-        let order = Order::of_hash(hash);
-        let mut count = 0;
-        self.links.walk(self.links.start(hash, guard), guard, |link, this| {
-            if link.order() > order {
-                return Break(());
-            }
-            // SAFETY: `this` led to a link of the list under `guard`.
-            match unsafe { this.node::<K>() } {
-                Some(node) if link.order() == order && probe.is_in(node) => {
-                    // A dead node's 0 is an answer: no new one of its subject
-                    // was there while this search could still reach it.
-                    // SAFETY: reachable under `guard`.
-                    count = unsafe { node.get() }.count().load(Acquire);
-                    Break(())
-                }
-                _ => Continue(()),
-            }
-        });
-        count
+        self.look(hash, probe, guard).map_or(0, |node| {
+            // A dead node's 0 is an answer: no new one of its subject was there
+            // while this look could still reach it.
+            // SAFETY: reachable under `guard`.
+            unsafe { node.get() }.count().load(Acquire)
+        })
+    }
+
+    /// The permits of the subject whose place was found under this guard, in no
+    /// order with what their holders do.
+    pub(super) fn count_at<'g>(&self, place: &Place<'g, K>, _guard: &'g Guard) -> u32 {
+        // SAFETY: reachable under the guard.
+        place.as_ref().map_or(0, |node| unsafe { node.get() }.count().load(Relaxed))
     }
 
     /// Calls `visit` with each subject that is held and how many permits it
