@@ -7,7 +7,7 @@
 //! decides by `TypeId`; the compiler knows the answer and leaves no trace of
 //! the question.
 //!
-//! *Who may touch it*: `node.rs`, `probe.rs`, `map.rs` and `acquire.rs` ask
+//! *Who may touch it*: `node.rs`, `probe.rs`, `map.rs`, `acquire.rs` and `lookup.rs` ask
 //! here; `list.rs` sees a subject only through a `Probe`.
 
 #![allow(unsafe_code)]

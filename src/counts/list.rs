@@ -15,7 +15,9 @@
 //! *Linearization points*: acquire granted → the CAS of `count`, or the CAS
 //! that inserts; refused → the load of a `count` at or over the limit; release
 //! → the `fetch_sub`; `count` → its load of `count`, or, where the subject is
-//! not met, the load of the `next` that leads past its place.
+//! not met, the load of the `next` that leads past its place. An acquire from a
+//! place that a lookup remembers has the same points: the CAS in a gap compares
+//! the successor, and the count of a node is read again (`lookup.rs`).
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
@@ -32,12 +34,12 @@
 //! | `count`'s load | `Acquire` | release | who counts one less misses what the leaver wrote | `who_counts_one_less_sees_what_the_leaver_wrote` |
 //! | a dummy's `order`, tested | `Acquire` | its publication | a search starts at a `next` that is out of date, and a node is released while it is linked | `a_subject_leaves_through_a_bucket_that_it_did_not_come_through` |
 //! | a dummy's publication | `Release` | the test | the same, from the other side | `a_subject_leaves_through_a_bucket_that_it_did_not_come_through` |
-//! | a walk's load of `count`, a dummy's claim, failed CASes of `next` | `Relaxed` | nothing | a walk promises no order; a claim hands nothing over; after a failure the search begins again | |
+//! | a walk's and a lookup's load of `count`, a dummy's claim, failed CASes of `next` | `Relaxed` | nothing | a walk promises no order; a lookup only refuses; a claim hands nothing over; after a failure the search begins again | |
 //!
 //! *Ground rules*: equal orders form a run and inserts go to its end, so two
 //! inserters of one subject meet on one CAS. A search starts at a linked dummy
-//! or at an ancestor's. Whoever meets a node at 0 marks it; whoever meets a
-//! mark unlinks; nobody unlinks what is not marked. Only the thread that took
+//! or at an ancestor's. An acquire that meets a node at 0 marks it; a search that
+//! meets a mark unlinks; nobody unlinks what is not marked. Only the thread that took
 //! the count from 1 to 0 retires, after the node is surely unlinked: its own
 //! CAS did it, or a search passed the node's place after the mark.
 //!
@@ -49,10 +51,10 @@
 //! long on average until the directory is at its cap. An address may come back
 //! (ABA) only after every guard that could compare it is gone.
 //!
-//! *Who may touch it*: the map and its permits, in `map.rs`, `acquire.rs` and
-//! `permit.rs`.
+//! *Who may touch it*: the map and its permits, in `map.rs`, `acquire.rs`,
+//! `lookup.rs` and `permit.rs`.
 //!
-//! *Checked by*: `loom-tests/counts.rs` and its mutants,
+//! *Checked by*: `loom-tests/counts.rs`, `loom-tests/counts_lookup.rs` and their mutants,
 //! `tests/counts_stress.rs`.
 
 #![allow(unsafe_code)]

@@ -40,7 +40,8 @@ const MAX_SUBJECT_LEN: usize = 1024;
 /// Subjects are chosen by clients, some of them hostile. The default,
 /// [`RandomState`], is keyed, so nobody can choose subjects that collide; with
 /// a hasher that is not, whoever knows it can make every lookup a walk through
-/// all their subjects. Take another only for subjects that you choose.
+/// all their subjects. Take another only for subjects that you choose. Text and bytes
+/// are hashed as their bytes, without the length or terminator that `Hash` adds.
 ///
 /// # Consistency
 ///

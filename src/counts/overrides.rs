@@ -205,8 +205,8 @@ impl<K: Hash + Eq, S: BuildHasher> Overrides<K, S> {
         self.set_hashed(subject, hash, limit)
     }
 
-    /// [`set`](Self::set) for a caller who hashes all subjects, by one hasher of
-    /// its own.
+    /// [`set`](Self::set) for a caller that hashes all subjects itself, and then
+    /// calls none of the others.
     pub(crate) fn set_hashed(&self, subject: K, hash: u64, limit: Limit) -> Option<Limit> {
         self.had_exceptions.swap(1, Relaxed);
         // Before the entry is there. If `Eq` panics this stays one too many:
