@@ -123,7 +123,7 @@ mod model {
     use std::sync::Arc;
 
     use super::*;
-    use crate::counts::OwnedSubjectPermit;
+    use crate::counts::permit::OwnedSubjectPermit;
     use crate::sync::epoch;
 
     #[doc(hidden)]
@@ -152,7 +152,7 @@ mod model {
 #[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
-    use crate::counts::SubjectPermit;
+    use crate::counts::permit::SubjectPermit;
     use crate::sync::epoch;
 
     type Counts = SubjectCounts<u64>;
