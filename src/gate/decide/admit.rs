@@ -27,6 +27,9 @@ use crate::sync::epoch;
 /// A session of the subject must end, and nobody searches for when one does.
 const SUBJECT_AT_LIMIT: Rejected = Rejected::until(Cause::SubjectAtLimit, SOME_TIME);
 
+/// A subject's slot, by its owner.
+type SubjectSlot<K> = StripedSubjectPermit<K, Hasher>;
+
 impl<K, T, C> Gate<K, T, C>
 where
     K: Hash + Eq + Send + Sync + 'static,
@@ -143,10 +146,7 @@ where
     /// Refuses a subject that is at its limit, and reads for that nothing that other
     /// subjects write. Then looks at what all share, and last takes the subject's
     /// slot, from the place at which the subject was found.
-    fn slot_of<Q>(
-        &self,
-        name: &Q,
-    ) -> Result<(StripedSubjectPermit<K, Hasher>, (u64, u64)), Rejected>
+    fn slot_of<Q>(&self, name: &Q) -> Result<(SubjectSlot<K>, (u64, u64)), Rejected>
     where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
@@ -180,7 +180,7 @@ where
 
     fn take(
         &self,
-        slot: Option<StripedSubjectPermit<K, Hasher>>,
+        slot: Option<SubjectSlot<K>>,
         tag: T,
         both_ways @ (now, _): (u64, u64),
         initial: InitialPhase,
