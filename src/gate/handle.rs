@@ -101,8 +101,8 @@ where
         let subjects = subject_counts().with_max_subject_len(config.max_subject_len);
         Self {
             core: Arc::new(StripedArc::new(Core::new(config, clock))),
+            settings: StdArc::new(LiveSettings::new(draft, |subject| subjects.hash_of(subject))),
             subjects: Arc::new(StripedArc::new(subjects)),
-            settings: StdArc::new(LiveSettings::new(draft)),
         }
     }
 }

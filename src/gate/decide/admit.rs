@@ -12,45 +12,23 @@
 
 use std::borrow::Borrow;
 use std::hash::Hash;
-use std::time::Duration;
 
 use super::evict::NoVictim;
 use super::rejected::{Cause, Rejected};
 use crate::clock::Clock;
-use crate::counts::SubjectCounts;
+use crate::counts::StripedSubjectPermit;
 use crate::gate::core::{BothWays, SOME_TIME};
 use crate::gate::handle::Gate;
-use crate::gate::session::owner::{ActiveSession, Reservation, Session};
+use crate::gate::session::owner::{ActiveSession, Hasher, Reservation, Session};
 use crate::gate::session::record::{InitialPhase, Record};
-use crate::limit::Limit;
 use crate::rate::RateLimited;
 use crate::sync::epoch;
 
-/// A cause, and when to come back.
-struct Refusal {
-    cause: Cause,
-    retry_after: Option<Duration>,
-}
+/// A session of the subject must end, and nobody searches for when one does.
+const SUBJECT_AT_LIMIT: Rejected = Rejected::until(Cause::SubjectAtLimit, SOME_TIME);
 
-impl Refusal {
-    const SUBJECT_AT_LIMIT: Self =
-        Self { cause: Cause::SubjectAtLimit, retry_after: Some(SOME_TIME) };
-
-    /// It is no use to come back.
-    const fn for_good(cause: Cause) -> Self {
-        Self { cause, retry_after: None }
-    }
-}
-
-/// A subject, its hash in the counts, and its limit.
-struct Subject<'a, Q: ?Sized> {
-    name: &'a Q,
-    hash: u64,
-    limit: Limit,
-    /// The acquire after the look goes into the reclaimer again, which is cheap
-    /// for who is there.
-    _pin: epoch::Guard,
-}
+/// A subject's slot, by its owner.
+type SubjectSlot<K> = StripedSubjectPermit<K, Hasher>;
 
 impl<K, T, C> Gate<K, T, C>
 where
@@ -113,7 +91,7 @@ where
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
         let (reservation, now) = self.reserve_as(subject, tag, InitialPhase::Established)?;
-        reservation.commit_at(now)
+        reservation.commit_at(now, InitialPhase::Established)
     }
 
     /// [`admit`](Self::admit) and [`enter`](crate::SessionHandle::enter) in one:
@@ -154,75 +132,70 @@ where
     {
         let reserve = || {
             if self.core.closed().is_some() {
-                return Err(Refusal::for_good(Cause::ShutDown));
+                return Err(Rejected::for_good(Cause::ShutDown));
             }
-            let subject = subject.map(|name| self.look_at(name)).transpose()?;
-            let moment @ (_, rounded_up) = self.core.now_both_ways();
-            self.look(moment)?;
-            Ok((self.take(subject, tag, moment, initial)?, rounded_up))
+            let (slot, moment) = match subject {
+                Some(name) => self.slot_of(name).map(|(slot, moment)| (Some(slot), moment))?,
+                None => (None, self.look()?),
+            };
+            Ok((self.take(slot, tag, moment, initial)?, moment.1))
         };
-        reserve().map_err(|Refusal { cause, retry_after }| {
-            self.core.tallies.rejected(cause);
-            Rejected::new(cause, retry_after)
-        })
+        reserve().inspect_err(|rejected| self.core.tallies.rejected(rejected.cause()))
     }
 
-    /// Refuses a subject that is at its limit. Reads nothing that others write.
-    fn look_at<'a, Q>(&self, name: &'a Q) -> Result<Subject<'a, Q>, Refusal>
+    /// Refuses a subject that is at its limit, and reads for that nothing that other
+    /// subjects write. Then looks at what all share, and last takes the subject's
+    /// slot, from the place at which the subject was found.
+    fn slot_of<Q>(&self, name: &Q) -> Result<(SubjectSlot<K>, BothWays), Rejected>
     where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
-        let too_long = |_| Refusal::for_good(Cause::SubjectTooLong);
+        let too_long = |_| Rejected::for_good(Cause::SubjectTooLong);
         self.subjects.check_len(name).map_err(too_long)?;
-        let limit = self.settings.overrides.limit_of(name);
         let hash = self.subjects.hash_of(name);
-        let _pin = epoch::pin();
-        let is_limited = limit != Limit::UNLIMITED;
-        if is_limited && self.subjects.count_hashed(name, hash) >= limit.most() {
-            return Err(Refusal::SUBJECT_AT_LIMIT);
+        let limit = self.settings.overrides.limit_of_hashed(name, hash);
+        let pin = epoch::pin();
+        let subject = self.subjects.look_up(name, hash, &pin);
+        if subject.count() >= limit.most() {
+            return Err(SUBJECT_AT_LIMIT);
         }
-        Ok(Subject { name, hash, limit, _pin })
+        let moment = self.look()?;
+        let slot = subject.acquire_striped(self.subjects.stripe(), limit);
+        Ok((slot.map_err(|_| SUBJECT_AT_LIMIT)?, moment))
     }
 
-    /// Refuses where the window or the gate is full. Writes nothing, unless the
-    /// gate evicts and there is somebody to look for.
-    fn look(&self, moment @ (now, _): BothWays) -> Result<(), Refusal> {
+    /// Reads the clock, and refuses where the window or the gate is full. Writes
+    /// nothing, unless the gate evicts and there is somebody to look for.
+    fn look(&self) -> Result<BothWays, Rejected> {
+        let moment @ (now, _) = self.core.now_both_ways();
         if let Some(rate) = &self.core.rate {
             rate.check_at(now).map_err(|refused| self.rate_limited(refused, moment))?;
         }
         if self.core.counter.available() == 0 {
             self.core.victim(now).map_err(|none| self.at_capacity(none, moment))?;
         }
-        Ok(())
+        Ok(moment)
     }
 
-    fn take<Q>(
+    fn take(
         &self,
-        subject: Option<Subject<'_, Q>>,
+        slot: Option<SubjectSlot<K>>,
         tag: T,
         moment @ (now, rounded_up): BothWays,
         initial: InitialPhase,
-    ) -> Result<Reservation<K, T, C>, Refusal>
-    where
-        K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
-    {
-        let slot = subject.map(|Subject { name, hash, limit, _pin }| {
-            SubjectCounts::try_acquire_striped(self.subjects.stripe(), name, hash, limit)
-        });
-        let slot = slot.transpose().map_err(|_| Refusal::SUBJECT_AT_LIMIT)?;
+    ) -> Result<Reservation<K, T, C>, Rejected> {
         let rate = self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_both_ways(moment));
         let rate = rate.transpose().map_err(|refused| self.rate_limited(refused, moment))?;
         let record = Record::new(self.core.stripe(), tag, rounded_up, initial).map_err(
             |cause| match cause {
-                Cause::ShutDown => Refusal::for_good(cause),
-                _ => Refusal { cause, retry_after: Some(self.core.retry_after(moment)) },
+                Cause::ShutDown => Rejected::for_good(cause),
+                _ => Rejected::until(cause, self.core.retry_after(moment)),
             },
         )?;
         let room = self.core.make_room(now);
         let slot_of_gate = room.map_err(|none| self.at_capacity(none, moment))?;
-        let reservation = Reservation::new(record, slot, rate, initial);
+        let reservation = Reservation::new(record, slot, rate);
         if slot_of_gate.evicts {
             self.core.alarm.ring();
         }
@@ -230,16 +203,16 @@ where
         Ok(reservation)
     }
 
-    fn rate_limited(&self, refused: RateLimited, moment: BothWays) -> Refusal {
+    fn rate_limited(&self, refused: RateLimited, moment: BothWays) -> Rejected {
         let retry_after = self.core.wait(refused.retry_after(), moment);
-        Refusal { cause: Cause::RateLimited, retry_after: Some(retry_after) }
+        Rejected::until(Cause::RateLimited, retry_after)
     }
 
     /// Full at this moment, and nobody to evict.
-    fn at_capacity(&self, none: NoVictim, moment: BothWays) -> Refusal {
+    fn at_capacity(&self, none: NoVictim, moment: BothWays) -> Rejected {
         let ends = self.core.retry_after(moment);
         let evictable = none.wait.map(|ticks| self.core.wait(ticks, moment));
-        let retry_after = Some(evictable.map_or(ends, |evictable| evictable.min(ends)));
-        Refusal { cause: Cause::AtCapacity, retry_after }
+        let retry_after = evictable.map_or(ends, |evictable| evictable.min(ends));
+        Rejected::until(Cause::AtCapacity, retry_after)
     }
 }
