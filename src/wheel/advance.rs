@@ -30,6 +30,7 @@
 //! *Progress*: lock-free, in O(levels + occupied slots + nodes visited),
 //! whatever the distance between two calls.
 
+use super::deadline::Deadline;
 use super::hint::Seen;
 use super::level::{LEVELS, NO_TICK, Place};
 use super::shard::{Linked, Shard};
@@ -73,7 +74,7 @@ impl<T> Shard<T> {
         now: u64,
         purpose: Purpose,
         budget: &mut usize,
-        f: &mut impl FnMut(T),
+        f: &mut impl FnMut(T, Deadline),
     ) -> usize {
         if !purpose.visits(self.hint.load().tick(), now) {
             return 0;
@@ -108,7 +109,7 @@ impl<T> Shard<T> {
         (now, purpose): (u64, Purpose),
         budget: &mut usize,
         scan: &mut Scan,
-        f: &mut impl FnMut(T),
+        f: &mut impl FnMut(T, Deadline),
     ) {
         let start = self.slot(place).earliest(&self.arena, place);
         if start.is_none_or(|start| !purpose.visits(start, now)) {
@@ -123,9 +124,9 @@ impl<T> Shard<T> {
                 let Some(number) = hand.next() else { break };
                 *budget -= 1;
                 match self.visit(number, now, purpose) {
-                    Visited::Fired(payload) => {
+                    Visited::Fired(payload, by) => {
                         scan.fired += 1;
-                        f(payload);
+                        f(payload, by);
                     }
                     Visited::Kept(linked) => scan.passed(&linked),
                     Visited::Freed => {}

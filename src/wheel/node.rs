@@ -1,4 +1,4 @@
-//! Read after `level.rs`. A node: one timer's memory, 40 bytes with a payload
+//! Read after `word.rs`. A node: one timer's memory, 48 bytes with a payload
 //! of eight. Nodes are named by a 26-bit number, 0 for none, and never move.
 //!
 //! | field | written by | read by |
@@ -7,12 +7,14 @@
 //! | `start` | the owner of the link, before a CAS on `word` | an inserter who wants to adopt the node |
 //! | `next` | the owner of the link, before it pushes | whoever takes the link |
 //! | `idle` | the inserter, before the word is `Live`; on the free list it is the list's depth | the handle, a visitor |
+//! | `fixed` | the inserter, before the word is `Live`; a handle, before a CAS on `word` | the handle, a visitor |
 //! | `below` | the owner of the node, before it pushes it on the list | whoever pops |
 //! | `payload` | the inserter, before the word is `Live` | who made it `Cancelled` or `Fired` |
 
 use std::fmt;
 use std::mem::MaybeUninit;
 
+use super::deadline::Fixed;
 use super::word::Word;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::cell::UnsafeCell;
@@ -29,6 +31,7 @@ pub(super) struct Node<T> {
     pub(super) word: AtomicU64,
     pub(super) start: AtomicU64,
     idle_or_depth: AtomicU64,
+    fixed: AtomicU64,
     pub(super) next: AtomicU32,
     pub(super) below: AtomicU32,
     payload: UnsafeCell<MaybeUninit<T>>,
@@ -41,6 +44,7 @@ impl<T> Node<T> {
             word: AtomicU64::new(Word::FREE.0),
             start: AtomicU64::new(0),
             idle_or_depth: AtomicU64::new(0),
+            fixed: AtomicU64::new(0),
             next: AtomicU32::new(0),
             below: AtomicU32::new(0),
             payload: UnsafeCell::new(MaybeUninit::uninit()),
@@ -70,6 +74,16 @@ impl<T> Node<T> {
     /// list has changed.
     pub(super) fn set_idle(&self, ticks: u64) {
         self.idle_or_depth.store(ticks, Release);
+    }
+
+    /// Relaxed, as its store: ordered by a decision on the word before the load,
+    /// and one after the store.
+    pub(super) fn fixed(&self) -> Fixed {
+        Fixed(self.fixed.load(Relaxed))
+    }
+
+    pub(super) fn set_fixed(&self, fixed: Fixed) {
+        self.fixed.store(fixed.0, Relaxed);
     }
 
     /// How many nodes the free list had when this one was its top.

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use crossbeam_utils::CachePadded;
 
 use super::arena::Arena;
+use super::deadline::Deadline;
 use super::free_list::FreeList;
 use super::hint::{Hint, Seen};
 use super::level::{LEVELS, NO_TICK, Place, SLOTS};
@@ -112,7 +113,7 @@ impl<T> Shard<T> {
         self.arena.node(number)
     }
 
-    /// Links the caller's node where `deadline` belongs. `confirm` is asked
+    /// Links the caller's node where this deadline belongs. `confirm` is asked
     /// each time the node's start is written, before the push: nothing is
     /// linked once it says no.
     pub(super) fn link(
@@ -209,26 +210,36 @@ impl<T> Shard<T> {
         outcome
     }
 
-    /// The link goes, and the payload with it if it is still here.
+    /// Fires a live timer if its word still is `word`. The link is the caller's,
+    /// and goes.
     #[allow(unsafe_code)]
+    pub(super) fn fire(&self, number: Number, word: Word, by: Option<Deadline>) -> Option<T> {
+        let (node, fired) = (self.node(number), word.fired(by));
+        node.decide(word, fired).ok()?;
+        self.spent.fetch_add(1, Relaxed);
+        // SAFETY: who makes a timer `Fired` owns its payload.
+        let payload = unsafe { node.take() };
+        node.word.swap(fired.with_state(State::Done).0, Release);
+        Some(payload)
+    }
+
+    /// The link goes, and the payload with it if it is still here.
     fn unlink(&self, number: Number) -> Option<T> {
         let node = self.node(number);
         loop {
             let word = node.word();
             match word.state() {
-                State::Live if node.decide(word, word.with_state(State::Fired)).is_ok() => {
-                    self.spent.fetch_add(1, Relaxed);
-                    // SAFETY: who makes a timer `Fired` owns its payload.
-                    let payload = unsafe { node.take() };
-                    node.word.swap(Word::DONE.0, Release);
-                    return Some(payload);
+                State::Live => {
+                    if let Some(payload) = self.fire(number, word, None) {
+                        return Some(payload);
+                    }
                 }
                 State::Cancelled if node.decide(word, Word::FREE).is_ok() => return None,
+                State::Cancelled => {}
                 State::Orphan => {
                     self.free_orphan(number);
                     return None;
                 }
-                State::Live | State::Cancelled => {}
                 other => unreachable!("a linked node is {other:?}"),
             }
         }

@@ -1,9 +1,6 @@
 //! Read after `timer.rs`. The wheel as its users see it: shards that threads are
 //! spread over, and the clock that says when a wait begins.
 //!
-//! *Memory orderings*: `turn` is a hint and `Relaxed`; all else is in the files
-//! that this one calls.
-//!
 //! *Progress, checked by*: in `mod.rs`.
 
 use std::fmt;
@@ -11,20 +8,21 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::arena::MOST;
+use super::deadline::Deadlines;
 use super::error::WheelFull;
 use super::horizon::check_clock;
 use super::level::MAX_TICK;
 use super::shard::{Shard, Shared};
 use super::timer::Timer;
-use super::visit::Purpose;
 use super::word::Word;
 use crate::clock::{Clock, SystemClock};
-use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use crate::sync::atomic::AtomicUsize;
 use crate::sync::thread;
 
 /// Fires each timer once, never before its deadline, at the first
 /// [`advance`](Self::advance) that is told a time at or past it; a timer that
-/// was touched, held or cancelled before that does not fire.
+/// was touched, held or cancelled before that does not fire. A timer may have a
+/// second, [fixed](Self::insert_with) deadline, at which it fires touched or held.
 ///
 /// Times are whole ticks of a [`Clock`]; a duration is rounded up to ticks, and
 /// so is the present where a wait begins, so that neither makes a timer early. Nothing runs in the
@@ -42,7 +40,7 @@ use crate::sync::thread;
 ///
 /// # Memory
 ///
-/// A timer is a node of 40 bytes with a payload of eight. Nodes are reused and
+/// A timer is a node of 48 bytes with a payload of eight. Nodes are reused and
 /// never given back before the wheel is dropped. Each thread works on one of a
 /// few shards; a shard never makes more than twice as many nodes as it had
 /// timers at once, and 1,024, whatever comes and goes, and with equal idle
@@ -87,7 +85,7 @@ pub struct TimerWheel<T, C = SystemClock> {
     clock: Arc<C>,
     most_timers: usize,
     /// The shard that the next bounded advance begins with.
-    turn: AtomicUsize,
+    pub(super) turn: AtomicUsize,
 }
 
 // SAFETY: payloads are handed from thread to thread, never shared, so `Send`
@@ -97,16 +95,6 @@ unsafe impl<T: Send, C: Send + Sync> Send for TimerWheel<T, C> {}
 // SAFETY: as above.
 #[allow(unsafe_code)]
 unsafe impl<T: Send, C: Send + Sync> Sync for TimerWheel<T, C> {}
-
-/// What a bounded advance did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Advanced {
-    /// The timers that fired.
-    pub fired: usize,
-    /// Is nothing left that is due? If not, call again.
-    pub is_complete: bool,
-}
 
 impl<T, C> TimerWheel<T, C> {
     /// The last tick that a deadline can have; later ones are taken as this.
@@ -142,69 +130,6 @@ impl<T, C> TimerWheel<T, C> {
         self.shards.len()
     }
 
-    /// A tick before which no timer is due whose insert has returned, nor any
-    /// insert that it overlapped; `None` if there is none. It may lie well
-    /// before the first deadline, and comes nearer with each advance that is
-    /// told it. While others insert, it may stay in the past after an advance;
-    /// a driver waits for the next tick then.
-    pub fn next_deadline(&self) -> Option<u64> {
-        let next = self.each_shard().map(|shard| shard.hint.load().tick()).min();
-        next.filter(|&tick| tick <= MAX_TICK)
-    }
-
-    /// Fires every timer whose deadline is at or before `now`, calls `f` with
-    /// each payload, and returns how many there were.
-    ///
-    /// `f` may use the wheel and its timers. A timer that it inserts due
-    /// already fires in this call or in the next.
-    ///
-    /// # Panics
-    ///
-    /// Whatever `f` panics with. Only the payload that it was called with is
-    /// lost; what else is due fires at the next advance.
-    pub fn advance(&self, now: u64, mut f: impl FnMut(T)) -> usize {
-        let mut no_bound = usize::MAX;
-        let purpose = Purpose::Fire;
-        self.each_shard().map(|shard| shard.advance(now, purpose, &mut no_bound, &mut f)).sum()
-    }
-
-    /// [`advance`](Self::advance) that fires every timer, due or not, held or
-    /// not, that was inserted before the call.
-    pub(crate) fn fire_all(&self, now: u64, mut f: impl FnMut(T)) -> usize {
-        let mut no_bound = usize::MAX;
-        let purpose = Purpose::FireAll;
-        self.each_shard().map(|shard| shard.advance(now, purpose, &mut no_bound, &mut f)).sum()
-    }
-
-    /// [`advance`](Self::advance) that looks at no more than `most` timers, and
-    /// so fires no more: a tick with a million expiries need not hold a thread.
-    pub fn advance_some(&self, now: u64, most: usize, mut f: impl FnMut(T)) -> Advanced {
-        let (mut left, mut fired) = (most, 0);
-        let first = self.turn.fetch_add(1, Relaxed);
-        for index in 0..self.shards.len() {
-            if left == 0 {
-                break;
-            }
-            let shard = self.shard(first.wrapping_add(index) % self.shards.len());
-            fired += shard.advance(now, Purpose::Fire, &mut left, &mut f);
-        }
-        Advanced { fired, is_complete: left > 0 }
-    }
-
-    /// The payloads of every timer whose deadline is at or before `now`.
-    pub fn expired(&self, now: u64) -> Vec<T> {
-        let mut expired = Vec::new();
-        self.advance(now, |payload| expired.push(payload));
-        expired
-    }
-
-    /// Makes the nodes of all cancelled timers usable and returns how many. The
-    /// wheel does without; it is for a driver with time to spare after many
-    /// long timers were cancelled.
-    pub fn sweep(&self, now: u64) -> usize {
-        self.each_shard().map(|shard| shard.sweep(now)).sum()
-    }
-
     /// The clock that `insert`, `touch` and the end of a hold read.
     pub fn clock(&self) -> &C {
         &self.clock
@@ -216,29 +141,43 @@ impl<T, C> TimerWheel<T, C> {
     ///
     /// [`WheelFull`] with the payload.
     pub fn insert_at(&self, now: u64, idle: u64, payload: T) -> Result<Timer<T, C>, WheelFull<T>> {
-        self.insert_as(now, idle, payload, Word::live)
+        self.insert_as(now, idle.into(), payload, Word::live)
     }
 
-    /// [`insert_at`](Self::insert_at) of a timer that is held from the start,
-    /// until the caller [releases](Timer::release) it.
+    /// [`insert_with`](Self::insert_with), for a caller who knows the time.
+    ///
+    /// # Errors
+    ///
+    /// [`WheelFull`] with the payload.
+    pub fn insert_with_at(
+        &self,
+        now: u64,
+        deadlines: Deadlines,
+        payload: T,
+    ) -> Result<Timer<T, C>, WheelFull<T>> {
+        self.insert_as(now, deadlines, payload, Word::live)
+    }
+
+    /// [`insert_with_at`](Self::insert_with_at) of a timer that is held from the
+    /// start, until the caller [releases](Timer::release) it.
     pub(crate) fn insert_held_at(
         &self,
         now: u64,
-        idle: u64,
+        deadlines: impl Into<Deadlines>,
         payload: T,
     ) -> Result<Timer<T, C>, WheelFull<T>> {
-        self.insert_as(now, idle, payload, Word::held)
+        self.insert_as(now, deadlines.into(), payload, Word::held)
     }
 
     fn insert_as(
         &self,
         now: u64,
-        idle: u64,
+        deadlines: Deadlines,
         payload: T,
         first: fn(u64) -> Word,
     ) -> Result<Timer<T, C>, WheelFull<T>> {
         let index = thread::number() % self.shards.len();
-        match self.shard(index).insert(now, idle, payload, first) {
+        match self.shard(index).insert(now, deadlines, payload, first) {
             // SAFETY: inserted just now, and nobody else has the number.
             #[allow(unsafe_code)]
             Ok(number) => Ok(unsafe { Timer::new(self.shards[index], number) }),
@@ -246,7 +185,7 @@ impl<T, C> TimerWheel<T, C> {
         }
     }
 
-    fn shard(&self, index: usize) -> &Shard<T> {
+    pub(super) fn shard(&self, index: usize) -> &Shard<T> {
         // SAFETY: the shards are there until this wheel's drop closes them.
         #[allow(unsafe_code)]
         unsafe {
@@ -254,7 +193,7 @@ impl<T, C> TimerWheel<T, C> {
         }
     }
 
-    fn each_shard(&self) -> impl Iterator<Item = &Shard<T>> {
+    pub(super) fn each_shard(&self) -> impl Iterator<Item = &Shard<T>> {
         (0..self.shards.len()).map(|index| self.shard(index))
     }
 
@@ -334,6 +273,21 @@ impl<T, C: Clock> TimerWheel<T, C> {
     /// nodes in hand, or memory is short.
     pub fn insert(&self, idle: u64, payload: T) -> Result<Timer<T, C>, WheelFull<T>> {
         self.insert_at(self.clock.now_rounded_up(), idle, payload)
+    }
+
+    /// [`insert`](Self::insert) of a timer that has a second, fixed deadline, at
+    /// which it fires even if it is touched or held: a maximum lifetime beside the
+    /// idle time.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert).
+    pub fn insert_with(
+        &self,
+        deadlines: Deadlines,
+        payload: T,
+    ) -> Result<Timer<T, C>, WheelFull<T>> {
+        self.insert_with_at(self.clock.now_rounded_up(), deadlines, payload)
     }
 }
 
