@@ -176,7 +176,7 @@ impl<T> Shard<T> {
             if len > PIECE {
                 return None;
             }
-            number = self.node(number).next.load(Relaxed);
+            number = self.arena.next(number);
         }
         Some(len)
     }

@@ -128,7 +128,7 @@ impl<T> Shard<T> {
         loop {
             let slot = self.slot(place);
             let Landing { seen, start, is_first } = slot.landing(place, deadline);
-            node.next.store(seen.head(), Relaxed);
+            self.arena.set_next(number, seen.head());
             node.start.store(start, Release);
             if !confirm(node) {
                 return None;
@@ -200,7 +200,7 @@ impl<T> Shard<T> {
             let rest = self.slot(place).pop_rest(&self.arena, u32::MAX);
             for mut number in [taken, rest.map(|chain: Chain| chain.first)].into_iter().flatten() {
                 while number != 0 {
-                    let next = self.node(number).next.load(Relaxed);
+                    let next = self.arena.next(number);
                     let dropped = catch_unwind(AssertUnwindSafe(|| drop(self.unlink(number))));
                     outcome = outcome.and(dropped);
                     number = next;

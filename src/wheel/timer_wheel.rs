@@ -40,7 +40,7 @@ use crate::sync::thread;
 ///
 /// # Memory
 ///
-/// A timer is a node of 48 bytes with a payload of eight. Nodes are reused and
+/// A timer is a node of 44 bytes with a payload of eight. Nodes are reused and
 /// never given back before the wheel is dropped. Each thread works on one of a
 /// few shards; a shard never makes more than twice as many nodes as it had
 /// timers at once, and 1,024, whatever comes and goes, and with equal idle

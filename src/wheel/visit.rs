@@ -49,7 +49,6 @@ use super::node::{Node, Number};
 use super::shard::{Linked, Shard};
 use super::slot::Chain;
 use super::word::{State, Word};
-use crate::sync::atomic::Ordering::*;
 
 /// What a visitor is after.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -184,7 +183,7 @@ impl<'a, T> Hand<'a, T> {
             return None;
         }
         let number = self.chain.first;
-        self.chain.first = self.shard.node(number).next.load(Relaxed);
+        self.chain.first = self.shard.arena.next(number);
         self.chain.len -= 1;
         Some(number)
     }
