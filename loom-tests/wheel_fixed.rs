@@ -205,16 +205,16 @@ fn a_release_that_moves_the_fixed_deadline_races_it() {
 fn a_fixed_deadline_that_was_promised_is_exact() {
     model(|| {
         let bench = Fixed::new();
-        let timer = Shared::new(bench.insert_as(0, 6, FixedDeadline::Later(2), 7));
+        let timer = Shared::new(bench.insert_as(3, 3, FixedDeadline::Later(1), 7));
         race([
             bench.thread(Kept::clone(&timer), |_, timer| {
-                timer.set_fixed_deadline(Some(4)).expect("it has none yet");
+                timer.set_fixed_deadline(Some(5)).expect("it has none yet");
             }),
-            bench.thread((), |b, ()| b.advance(2)),
+            bench.thread((), |b, ()| b.advance(4)),
         ]);
-        bench.advance(3);
-        bench.assert_fired(&[]);
         bench.advance(4);
+        bench.assert_fired(&[]);
+        bench.advance(5);
         bench.assert_fired(&[(7, Deadline::Fixed)]);
     });
 }
@@ -225,17 +225,17 @@ fn a_fixed_deadline_that_was_promised_is_exact() {
 fn a_timer_that_is_put_off_is_found_at_its_fixed_deadline() {
     model(|| {
         let bench = Fixed::new();
-        let timer = Shared::new(bench.insert(0, 2, 4, 7));
+        let timer = Shared::new(bench.insert(2, 2, 5, 7));
         std::mem::forget(timer.hold().unwrap());
         race([
             bench.thread(Kept::clone(&timer), |_, timer| {
-                timer.hold().expect("it is not due").release_at(3);
+                timer.hold().expect("it is not due").release_at(4);
             }),
-            bench.thread((), |b, ()| b.advance(3)),
+            bench.thread((), |b, ()| b.advance(4)),
         ]);
         bench.assert_fired(&[]);
-        assert!(timer.deadline() >= Some(5));
-        bench.advance(4);
+        assert_eq!(timer.deadline(), Some(6));
+        bench.advance(5);
         bench.assert_fired(&[(7, Deadline::Fixed)]);
     });
 }
