@@ -79,8 +79,9 @@ impl<T> Shard<T> {
         match (filled, new.payload.take()) {
             (Some(Filled::Adopted(number)), _) => Ok(number),
             (Some(Filled::Unlinked(number)), _) => {
-                self.node(number).word.store(new.word.0, Relaxed);
-                let linked = self.link(number, earliest, now, |_| true);
+                let unlinked = self.arena.numbered(number);
+                unlinked.node.word.store(new.word.0, Relaxed);
+                let linked = self.link(unlinked, earliest, now, |_| true);
                 debug_assert!(linked.is_some(), "nobody else knows the node");
                 Ok(number)
             }

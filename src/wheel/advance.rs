@@ -87,7 +87,15 @@ impl<T> Shard<T> {
                 let position = bits.trailing_zeros() as usize;
                 bits &= bits - 1;
                 let place = Place { level: level as u32, position };
-                self.drain(place, (now, purpose), budget, &mut scan, f);
+                let start = self.slot(place).earliest(&self.arena, place);
+                match start {
+                    Some(start) if !purpose.visits(start, now) => {
+                        scan.next = scan.next.min(start);
+                        continue;
+                    }
+                    Some(_) => self.drain(place, (now, purpose), budget, &mut scan, f),
+                    None => {}
+                }
                 if *budget == 0 {
                     return scan.fired;
                 }
@@ -111,10 +119,6 @@ impl<T> Shard<T> {
         scan: &mut Scan,
         f: &mut impl FnMut(T, Deadline),
     ) {
-        let start = self.slot(place).earliest(&self.arena, place);
-        if start.is_none_or(|start| !purpose.visits(start, now)) {
-            return;
-        }
         let mut is_taken = false;
         loop {
             let most = PIECE.min(u32::try_from(*budget).unwrap_or(PIECE));

@@ -47,11 +47,27 @@ pub(super) struct Arena<T> {
     most: AtomicU64,
 }
 
+/// A node by its number, with the link that lies beside it.
+pub(super) struct Numbered<'a, T> {
+    pub(super) number: Number,
+    pub(super) node: &'a Node<T>,
+    pub(super) next: &'a AtomicU32,
+}
+
+impl<T> Clone for Numbered<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Numbered<'_, T> {}
+
 /// No further node: the arena is as large as it may be, or memory is short.
 #[derive(Debug)]
 pub(super) struct Exhausted;
 
 /// The chunk of a node and its place in it.
+#[inline]
 fn locate(number: Number) -> (usize, usize) {
     let at = number - 1 + FIRST;
     let chunk = at.ilog2() - FIRST.ilog2();
@@ -82,6 +98,12 @@ impl<T> Arena<T> {
         self.pair(number).map(|(pair, at)| &pair.nodes[at])
     }
 
+    /// The node of this number, for who has its link.
+    pub(super) fn numbered(&self, number: Number) -> Numbered<'_, T> {
+        let (pair, at) = self.pair(number).expect("a number in use lies in a published chunk");
+        Numbered { number, node: &pair.nodes[at], next: &pair.next[at] }
+    }
+
     /// The node that this one is linked to. `Relaxed`, as is all that follows a
     /// chain that the caller has: taking it has acquired it.
     pub(super) fn next(&self, number: Number) -> Number {
@@ -91,12 +113,6 @@ impl<T> Arena<T> {
     /// ... of a number that may be out of date.
     pub(super) fn get_next(&self, number: Number) -> Option<Number> {
         self.pair(number).map(|(pair, at)| pair.next[at].load(Relaxed))
-    }
-
-    /// Only by the owner of the node's link, before it pushes the node.
-    pub(super) fn set_next(&self, number: Number, next: Number) {
-        let (pair, at) = self.pair(number).expect("a number in use lies in a published chunk");
-        pair.next[at].store(next, Relaxed);
     }
 
     /// The pair of a node, and which of the two it is.

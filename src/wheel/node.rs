@@ -4,10 +4,12 @@
 //!
 //! ```text
 //!  0                          40                         80     84     88
-//! +------+-------+------+-------+---------+-------- ... +------+------+
-//! | word | start | idle | fixed | payload |  the other  | next | next |
-//! +------+-------+------+-------+---------+-------- ... +------+------+
+//! +------+------+-------+-------+---------+-------- ... +------+------+
+//! | word | idle | fixed | start | payload |  the other  | next | next |
+//! +------+------+-------+-------+---------+-------- ... +------+------+
 //! ```
+//!
+//! A touch needs the first two, a visit the first four.
 //!
 //! | field | written by | read by |
 //! |---|---|---|
@@ -37,10 +39,10 @@ pub(super) const NUMBER_BITS: u32 = 26;
 #[repr(C)]
 pub(super) struct Node<T> {
     pub(super) word: AtomicU64,
-    pub(super) start: AtomicU64,
     /// The idle time; on the free list `depth:32 | below:32`.
     idle_or_listed: AtomicU64,
     fixed: AtomicU64,
+    pub(super) start: AtomicU64,
     payload: UnsafeCell<MaybeUninit<T>>,
 }
 
@@ -48,9 +50,9 @@ impl<T> Node<T> {
     fn zero() -> Self {
         Self {
             word: AtomicU64::new(Word::FREE.0),
-            start: AtomicU64::new(0),
             idle_or_listed: AtomicU64::new(0),
             fixed: AtomicU64::new(0),
+            start: AtomicU64::new(0),
             payload: UnsafeCell::new(MaybeUninit::uninit()),
         }
     }

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
-use super::arena::Arena;
+use super::arena::{Arena, Numbered};
 use super::deadline::Deadline;
 use super::free_list::FreeList;
 use super::hint::{Hint, Seen};
@@ -118,17 +118,16 @@ impl<T> Shard<T> {
     /// linked once it says no.
     pub(super) fn link(
         &self,
-        number: Number,
+        Numbered { number, node, next }: Numbered<'_, T>,
         deadline: u64,
         now: u64,
         mut confirm: impl FnMut(&Node<T>) -> bool,
     ) -> Option<Linked> {
-        let node = self.node(number);
         let place = Place::of(deadline, now);
         loop {
             let slot = self.slot(place);
             let Landing { seen, start, is_first } = slot.landing(place, deadline);
-            self.arena.set_next(number, seen.head());
+            next.store(seen.head(), Relaxed);
             node.start.store(start, Release);
             if !confirm(node) {
                 return None;
@@ -213,13 +212,14 @@ impl<T> Shard<T> {
     /// Fires a live timer if its word still is `word`. The link is the caller's,
     /// and goes.
     #[allow(unsafe_code)]
-    pub(super) fn fire(&self, number: Number, word: Word, by: Option<Deadline>) -> Option<T> {
-        let (node, fired) = (self.node(number), word.fired(by));
+    pub(super) fn fire(&self, node: &Node<T>, word: Word, by: Option<Deadline>) -> Option<T> {
+        let fired = word.fired(by);
         node.decide(word, fired).ok()?;
         self.spent.fetch_add(1, Relaxed);
         // SAFETY: who makes a timer `Fired` owns its payload.
         let payload = unsafe { node.take() };
-        node.word.swap(fired.with_state(State::Done).0, Release);
+        // A plain store: no step of anybody else's starts from a fired word.
+        node.word.store(fired.with_state(State::Done).0, Release);
         Some(payload)
     }
 
@@ -230,7 +230,7 @@ impl<T> Shard<T> {
             let word = node.word();
             match word.state() {
                 State::Live => {
-                    if let Some(payload) = self.fire(number, word, None) {
+                    if let Some(payload) = self.fire(node, word, None) {
                         return Some(payload);
                     }
                 }

@@ -43,6 +43,7 @@
 //! is stored and loaded `Relaxed`, ordered by the CAS on the word after the store
 //! and the one, or the load of a noted word, before the load.
 
+use super::arena::Numbered;
 use super::deadline::{Deadline, Fixed};
 use super::level::deadline_after;
 use super::node::{Node, Number};
@@ -86,7 +87,8 @@ pub(super) enum Visited<T> {
 impl<T> Shard<T> {
     /// Decides about a node whose link the caller took.
     pub(super) fn visit(&self, number: Number, now: u64, purpose: Purpose) -> Visited<T> {
-        let node = self.node(number);
+        let numbered = self.arena.numbered(number);
+        let node = numbered.node;
         loop {
             let word = node.word();
             match word.state() {
@@ -98,12 +100,12 @@ impl<T> Shard<T> {
                             let _ = node.decide(word, word.noted());
                         }
                         Some(by) => {
-                            if let Some(payload) = self.fire(number, word, Some(by)) {
+                            if let Some(payload) = self.fire(node, word, Some(by)) {
                                 return Visited::Fired(payload, by);
                             }
                         }
                         None => {
-                            if let Some(linked) = self.keep(number, word, fixed, now) {
+                            if let Some(linked) = self.keep(numbered, word, fixed, now) {
                                 return Visited::Kept(linked);
                             }
                         }
@@ -125,16 +127,22 @@ impl<T> Shard<T> {
 
     /// Links a live node again. `None` if its word is not `word` any more, or
     /// its fixed deadline not `fixed`.
-    fn keep(&self, number: Number, word: Word, fixed: Fixed, now: u64) -> Option<Linked> {
+    fn keep(
+        &self,
+        numbered: Numbered<'_, T>,
+        word: Word,
+        fixed: Fixed,
+        now: u64,
+    ) -> Option<Linked> {
         let touched = word.is_held() && word.deadline() <= now;
-        let idle = self.node(number).idle();
+        let idle = numbered.node.idle();
         let kept = match touched {
             true => word.with_deadline(deadline_after(now, idle.max(1))),
             false => word,
         };
         let earliest = kept.deadline().min(fixed.earliest(now));
         let mut expected = word;
-        self.link(number, earliest, now, |node| {
+        self.link(numbered, earliest, now, |node| {
             let confirmed = node.decide(expected, kept).is_ok();
             expected = kept;
             confirmed && (!touched || idle_is_still(node, idle, kept, now)) && node.fixed() == fixed
