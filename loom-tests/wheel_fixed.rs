@@ -1,5 +1,5 @@
 //! Interleavings of a timer's fixed deadline: with touches, holds, changes,
-//! cancels, and with adoption of its node.
+//! cancels, and with adoption of its node. And of a look for the first deadline.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -335,5 +335,24 @@ fn a_node_that_is_linked_after_a_fixed_deadline_is_not_adopted() {
         bench.assert_fired(&[(8, Deadline::Fixed)]);
         bench.advance(5);
         bench.assert_fired(&[(8, Deadline::Fixed), (9, Deadline::Fixed)]);
+    });
+}
+
+/// Who looks for the first deadline while a driver has the timer in hand, and
+/// links it again, is not told that there is none, nor a later one.
+#[test]
+fn a_look_overlooks_no_timer() {
+    model(|| {
+        let bench = Fixed::new();
+        let (touched, _later) = (bench.insert(0, 1, 4, 7), bench.insert(0, 6, 6, 8));
+        touched.touch_at(3).unwrap();
+        race([
+            bench.thread((), |b, ()| b.advance(1)),
+            bench.thread((), |b, ()| {
+                let first = b.bench.wheel.first_deadline();
+                assert!(first.is_some_and(|first| first <= 4), "waits until {first:?}");
+            }),
+        ]);
+        assert_eq!(bench.bench.wheel.first_deadline(), Some(4));
     });
 }

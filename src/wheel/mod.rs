@@ -19,8 +19,8 @@
 //! *Read in this order*: `level.rs`, `horizon.rs`, `deadline.rs`, `word.rs`,
 //! `node.rs`, `arena.rs`, `free_list.rs`, `slot.rs`, `hint.rs`, `shard.rs`,
 //! `visit.rs`, `advance.rs`, `sweep.rs`, `adopt.rs`, `timer.rs`, `fixed.rs`,
-//! `timer_wheel.rs`, `drive.rs`. The page `docs::wheel` has the pictures, and every race with its
-//! ruling.
+//! `timer_wheel.rs`, `drive.rs`, `first.rs`. The page `docs::wheel` has the pictures,
+//! and every race with its ruling.
 //!
 //! *Progress*: insert, touch, hold, cancel and advance are lock-free; an insert
 //! may call the allocator while the wheel grows.
@@ -34,6 +34,7 @@ mod arena;
 mod deadline;
 mod drive;
 mod error;
+mod first;
 mod fixed;
 mod free_list;
 mod hint;

@@ -51,9 +51,14 @@ pub(super) struct Shard<T> {
     pub(super) peak: AtomicU64,
     /// The slot that sweepers are at.
     pub(super) cursor: AtomicUsize,
-    /// Drivers and sweepers that may have nodes in hand.
+    /// Drivers and sweepers that may have nodes in hand, below; how many there
+    /// have been, above.
     hands: AtomicU64,
 }
+
+/// Of `hands`: one more now, and one more ever.
+const ONE_HAND: u64 = 1 << 32 | 1;
+const HANDS: u64 = u32::MAX as u64;
 
 /// The right to take nodes into one's hand, until it is dropped. While there
 /// is another one no driver raises the hint: it cannot know where the nodes in
@@ -97,12 +102,18 @@ impl<T> Shard<T> {
     /// To be had before any node is taken, and kept until all are linked again
     /// or gone.
     pub(super) fn hands(&self) -> Hands<'_, T> {
-        self.hands.fetch_add(1, Relaxed);
+        self.hands.fetch_add(ONE_HAND, Relaxed);
         // A driver that has read the hint before this fails to raise it; this
         // one sees the hands of all who were here before it.
         let (_, hint) = self.hint.lower(NO_TICK);
-        let alone_since = (self.hands.load(Acquire) == 1).then_some(hint);
+        let alone_since = (self.hands.load(Acquire) & HANDS == 1).then_some(hint);
         Hands { shard: self, alone_since }
+    }
+
+    /// How many there have been who took nodes, if nobody has any in hand.
+    pub(super) fn nobody_takes(&self) -> Option<u64> {
+        let hands = self.hands.load(Acquire);
+        (hands & HANDS == 0).then_some(hands)
     }
 
     pub(super) fn slot(&self, place: Place) -> &Slot {
@@ -127,7 +138,8 @@ impl<T> Shard<T> {
         loop {
             let slot = self.slot(place);
             let Landing { seen, start, is_first } = slot.landing(place, deadline);
-            next.store(seen.head(), Relaxed);
+            // For those who only look: they see then that somebody had the node.
+            next.store(seen.head(), Release);
             node.start.store(start, Release);
             if !confirm(node) {
                 return None;
