@@ -344,7 +344,7 @@ fn a_node_that_is_linked_after_a_fixed_deadline_is_not_adopted() {
 fn a_look_overlooks_no_timer() {
     model(|| {
         let bench = Fixed::new();
-        let (touched, _later) = (bench.insert(0, 1, 4, 7), bench.insert(0, 6, 6, 8));
+        let touched = Shared::new(bench.insert(0, 1, 4, 7));
         touched.touch_at(3).unwrap();
         race([
             bench.thread((), |b, ()| b.advance(1)),

@@ -25,7 +25,10 @@ use super::word::{State, Word};
 use crate::sync::atomic::Ordering::*;
 
 /// Looks that others may spoil before the hint is the answer.
+#[cfg(not(feature = "loom"))]
 const TRIES: usize = 3;
+#[cfg(feature = "loom")]
+const TRIES: usize = 1;
 
 impl<T, C> TimerWheel<T, C> {
     /// The first tick at which a timer will fire if none is touched or held from now
