@@ -1,4 +1,4 @@
-//! Read after `level.rs`. The two deadlines of a timer, as a user says them, and
+//! Read after `horizon.rs`. The two deadlines of a timer, as a user says them, and
 //! the word in which a node keeps the fixed one.
 //!
 //! ```text
