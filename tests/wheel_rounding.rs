@@ -62,8 +62,8 @@ fn a_timer_whose_hold_ends_within_a_tick_does_not_fire_early() {
 
 #[test]
 fn a_fixed_deadline_that_begins_within_a_tick_is_not_early() {
-    fires_in_time(|wheel, clock| {
-        clock.set_parts(9);
+    fires_in_time(|wheel, clock, begins| {
+        clock.set_parts(begins);
         let deadlines = Deadlines { idle: 100, fixed: FixedDeadline::After(2) };
         wheel.insert_with(deadlines, 7).unwrap()
     });
