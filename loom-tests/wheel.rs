@@ -48,7 +48,7 @@ impl Bench {
         self.keep(self.insert(now, deadline, payload));
     }
 
-    fn keep(&self, timer: Timer<u32, NoClock>) {
+    pub fn keep(&self, timer: Timer<u32, NoClock>) {
         self.kept.lock().unwrap().push(timer);
     }
 

@@ -87,4 +87,7 @@ pub use gate::{
 };
 pub use limit::{Limit, LimitTooLarge};
 pub use rate::{InvalidWindow, OwnedRateToken, RateLimited, RateToken, SlidingWindow};
-pub use wheel::{Advanced, Expired, Hold, HoldError, Timer, TimerWheel, WheelFull};
+pub use wheel::{
+    Advanced, Deadline, Deadlines, Expired, FixedDeadline, Hold, HoldError, Timer, TimerWheel,
+    WheelFull,
+};

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering::*};
 use std::sync::{Barrier, Mutex};
 
-use headcount::{ManualClock, Timer, TimerWheel};
+use headcount::{Deadlines, FixedDeadline, ManualClock, Timer, TimerWheel};
 
 type Wheel = TimerWheel<u64, ManualClock>;
 type Handle = Timer<u64, ManualClock>;
@@ -85,9 +85,20 @@ enum Time {
     Passes,
 }
 
+fn churn(idle: Idle, cancels: Cancels, time: Time, most: fn(usize) -> usize) {
+    let begin =
+        |wheel: &Wheel, step, random: &mut Random| wheel.insert(idle(step, random), step).unwrap();
+    churn_of(begin, cancels, time, most);
+}
+
 /// Cancels one and inserts one, again and again, and after every step the nodes
 /// are within `most` of the peak.
-fn churn(idle: Idle, cancels: Cancels, time: Time, most: fn(usize) -> usize) {
+fn churn_of(
+    begin: impl Fn(&Wheel, u64, &mut Random) -> Handle,
+    cancels: Cancels,
+    time: Time,
+    most: fn(usize) -> usize,
+) {
     let wheel: Wheel = TimerWheel::new(ManualClock::new()).with_shards(1);
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut timers: VecDeque<Handle> = VecDeque::with_capacity(LIVE + 1);
@@ -104,7 +115,7 @@ fn churn(idle: Idle, cancels: Cancels, time: Time, most: fn(usize) -> usize) {
             }
             check(&wheel, step, peak, most);
         }
-        timers.push_back(wheel.insert(idle(step, &mut random), step).unwrap());
+        timers.push_back(begin(&wheel, step, &mut random));
         // A timer is counted as live for as long as its handle is there.
         peak = peak.max(timers.len());
         check(&wheel, step, peak, most);
@@ -151,6 +162,31 @@ fn falling_timeouts_stay_within_twice_the_peak() {
     churn(falling, Cancels::Any, Time::Passes, |peak| bound(peak, 1));
     churn(sinking, Cancels::Oldest, Time::Stands, |peak| bound(peak, 1));
     churn(sinking, Cancels::Newest, Time::Passes, |peak| bound(peak, 1));
+}
+
+#[test]
+fn equal_lifetimes_reuse_every_node() {
+    let begin = |wheel: &Wheel, step, _: &mut Random| {
+        let deadlines = Deadlines { idle: 300_000, fixed: FixedDeadline::After(1_000_000) };
+        wheel.insert_with(deadlines, step).unwrap()
+    };
+    churn_of(begin, Cancels::Any, Time::Passes, |peak| peak + 1);
+}
+
+/// Sessions: they begin after their insert, some are established at once, and some
+/// end before that.
+#[test]
+fn fixed_deadlines_that_move_stay_within_twice_the_peak() {
+    let begin = |wheel: &Wheel, step: u64, random: &mut Random| {
+        let deadlines = Deadlines { idle: 300_000, fixed: FixedDeadline::Later(30_000) };
+        let timer = wheel.insert_with(deadlines, step).unwrap();
+        let now = step / 100;
+        let at = [Some(now + 30_000), Some(now + 1_000_000), None][random.below(3) as usize];
+        timer.set_fixed_deadline(at).unwrap();
+        timer
+    };
+    churn_of(begin, Cancels::Any, Time::Passes, |peak| bound(peak, 1));
+    churn_of(begin, Cancels::Oldest, Time::Passes, |peak| bound(peak, 1));
 }
 
 /// Far timers that are all cancelled are in the way of short ones.

@@ -5,7 +5,7 @@
 mod model;
 
 use headcount::{ManualClock, TimerWheel};
-use model::{Step, Ticks};
+use model::{Fixed, Step, Ticks};
 use proptest::prelude::*;
 
 /// Short times, where timers meet, the edges of every level, and both ends.
@@ -25,11 +25,26 @@ fn on() -> impl Strategy<Value = Ticks> {
     prop_oneof![10 => (0_u64..100).prop_map(|ticks| Ticks(ticks, 0)), 1 => ticks()]
 }
 
+fn fixed() -> impl Strategy<Value = Fixed> {
+    prop_oneof![
+        1 => Just(Fixed::None),
+        4 => ticks().prop_map(Fixed::After),
+        3 => ticks().prop_map(Fixed::Later),
+    ]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let place = 0_usize..64;
     prop_oneof![
         12 => ticks().prop_map(Step::Insert),
         3 => (ticks(), ticks()).prop_map(|(now, idle)| Step::InsertAt(now, idle)),
+        8 => (ticks(), fixed()).prop_map(|(idle, fixed)| Step::InsertWith(idle, fixed)),
+        2 => (ticks(), ticks(), fixed())
+            .prop_map(|(now, idle, fixed)| Step::InsertWithAt(now, idle, fixed)),
+        4 => (place.clone(), prop::option::weighted(0.8, ticks()))
+            .prop_map(|(place, at)| Step::SetFixed(place, at)),
+        1 => (ticks(), prop::option::weighted(0.8, ticks()))
+            .prop_map(|(now, at)| Step::ReleaseWithFixed(now, at)),
         4 => place.clone().prop_map(Step::Touch),
         2 => (place.clone(), ticks()).prop_map(|(place, now)| Step::TouchAt(place, now)),
         2 => place.clone().prop_map(Step::Hold),
@@ -39,7 +54,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => place.prop_map(Step::Drop),
         6 => on().prop_map(Step::On),
         1 => ticks().prop_map(Step::Set),
-        5 => Just(Step::Advance),
+        3 => Just(Step::Advance),
+        3 => Just(Step::AdvanceWithDeadline),
         3 => (0_u8..20).prop_map(Step::AdvanceSome),
         1 => Just(Step::Expired),
         1 => Just(Step::Sweep),
@@ -62,7 +78,7 @@ proptest! {
     fn a_steady_clock_meets_every_timer(
         start in prop_oneof![Just(0), ticks().prop_map(|Ticks(most, less)| most >> less)],
         steps in prop::collection::vec(
-            step().prop_filter("steady", |step| !matches!(step, Step::Set(_) | Step::InsertAt(..))), 0..300),
+            step().prop_filter("steady", |step| !matches!(step, Step::Set(_) | Step::InsertAt(..) | Step::InsertWithAt(..))), 0..300),
     ) {
         model::run(TimerWheel::new(ManualClock::at(start)).with_shards(1), &steps);
     }

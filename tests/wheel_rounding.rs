@@ -9,7 +9,7 @@ mod parts_clock;
 
 use std::sync::Arc;
 
-use headcount::{Clock, Timer, TimerWheel};
+use headcount::{Clock, Deadlines, FixedDeadline, Timer, TimerWheel};
 use parts_clock::PartsClock;
 
 type Parts = Arc<PartsClock>;
@@ -57,5 +57,14 @@ fn a_timer_whose_hold_ends_within_a_tick_does_not_fire_early() {
         clock.set_parts(begins);
         drop(hold);
         timer
+    });
+}
+
+#[test]
+fn a_fixed_deadline_that_begins_within_a_tick_is_not_early() {
+    fires_in_time(|wheel, clock, begins| {
+        clock.set_parts(begins);
+        let deadlines = Deadlines { idle: 100, fixed: FixedDeadline::After(2) };
+        wheel.insert_with(deadlines, 7).unwrap()
     });
 }

@@ -77,7 +77,9 @@
 //!
 //! - It fires when somebody calls `advance`; it has no thread and no task of its
 //!   own. A timer is as late as its driver.
-//! - A touch never shortens. For an earlier deadline, cancel and insert.
+//! - A touch never shortens. For an earlier deadline, cancel and insert. A fixed
+//!   deadline may be moved to an earlier tick, and may then be late, by no more
+//!   than the timer would have been without.
 //! - Within one advance timers fire in no order.
 //! - Nodes are reused, and given back to the system when the wheel is dropped.
 //!   A shard keeps what its busiest moment needed.

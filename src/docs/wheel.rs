@@ -49,14 +49,44 @@
 //!
 //! ```text
 //!              due, not held ──> fire:     Live -> Fired, payload out, -> Done
+//!          │   fixed one due ──> note it;  if it is due still, the same
 //!   Live ──┤   held, overdue ──> touch it, link it again
-//!              not due ────────> refresh:  link it where its deadline belongs
+//!              not due ────────> refresh:  link it where its earlier deadline belongs
 //!   Cancelled ─────────────────> sweep:    -> Free; it is on the free list already
 //!   Orphan ────────────────────> sweep:    -> Free, onto the list
 //! ```
 //!
 //! So a visit is cascade, lazy refresh and sweep at once; a touch never moves
 //! anything.
+//!
+//! # Two deadlines
+//!
+//! A touch and a hold put off the idle deadline, which is in the timer's word. The
+//! fixed one is beside it, for a maximum lifetime, or for the time that a handshake
+//! may take. The node is linked by the earlier of the two, so of both a visitor
+//! comes too early and never too late:
+//!
+//! ```text
+//!    insert        touch             touch      fixed
+//!      |-------------|-----------------|----------|------------> ticks
+//!      linked by the idle deadline:
+//!      |..................>|                          a visit finds it touched:
+//!                          |...............>|         it is linked again
+//!                                           |....>|   by the fixed one: it fires,
+//!                                                 !   touched or held
+//! ```
+//!
+//! Two words can not be compared and swapped at once. So a driver that fires by
+//! the fixed deadline first notes the word, then reads the deadline, then fires from
+//! the noted word; whoever moves the deadline takes the note off:
+//!
+//! ```text
+//!   driver                          handle, moves the deadline from 1 to 5
+//!   word: Live -> Live, noted
+//!                                   fixed := 5
+//!   fixed? 1 or 5                   word: -> Live      `Ok`: not by the old one
+//!   word: noted -> Fired  fails if the note is gone, and looks again
+//! ```
 //!
 //! # A node's life
 //!
@@ -81,7 +111,12 @@
 //! | stale inserter, later round | it must not join a chain that is visited too late: its push makes the chain one of its own round. A chain of an earlier round may be joined: it is visited earlier, and what is not due is linked again |
 //! | joining a chain | the node takes the chain's start as its own, and says nothing to the hint: who began the chain does |
 //! | touch, fire | one word, one CAS each. `Ok` from touch: the timer does not fire before the new deadline |
-//! | touch to an earlier deadline | not offered: the node would be linked too late. Cancel, and insert |
+//! | touch to an earlier idle deadline | not offered: the node would be linked too late. Cancel, and insert |
+//! | fixed deadline, touch or hold | the timer fires: a touch or a hold that wins a step makes the driver look again, and the deadline is still due |
+//! | fixed deadline moved, fire by the old one | the driver fires from a noted word only, the mover takes the note off: either the firing fails, or the mover finds the timer fired |
+//! | fixed deadline moved to an earlier tick | the node is linked where it is; who links it again reads the deadline after its step on the word. So it is late by no more than without the move |
+//! | fixed deadline that is yet to be set | the node is linked, and looked at, no later than the deadline could be if it were set at that time |
+//! | fixed deadline, adoption | the inserter fills it in before its step on the word; who links or fires by it has read it after a step on that word |
 //! | cancel, fire | one word; the payload is the winner's |
 //! | hold, fire | one word; a held timer is not due. Past its deadline it is touched by its visitor, so it is looked at once in an idle time |
 //! | release, visit | the visitor's touch and the releaser's are both maxima on the word; whichever loses its CAS computes again |

@@ -2,7 +2,7 @@
 //!
 //! *Adoption*: a cancelled node goes to the free list at once, though its link
 //! still lies in some slot. An insert that pops it and finds that its chain
-//! will be visited no later than the new deadline writes the new timer into it
+//! will be visited no later than the new timer's deadlines writes that into it
 //! and makes it `Live` again: nothing is linked, and the visitor will put it
 //! where it belongs. So a wheel whose timers are mostly cancelled needs no more
 //! nodes than it has timers.
@@ -10,8 +10,8 @@
 //! | popped | then |
 //! |---|---|
 //! | `Free`, `Done` | fill it and link it |
-//! | `Cancelled`, `start <= deadline` | fill it, → `Live`: adopted; lost to a visitor: it is `Free` now, link it |
-//! | `Cancelled`, `start > deadline` | → `Orphan`: its visitor frees it; pop another, a few times; lost: it is `Free` |
+//! | `Cancelled`, `start <= earliest` | fill it, → `Live`: adopted; lost to a visitor: it is `Free` now, link it |
+//! | `Cancelled`, `start > earliest` | → `Orphan`: its visitor frees it; pop another, a few times; lost: it is `Free` |
 //! | `Fired` | its payload is still on the way out: set it aside, pop another |
 //!
 //! *Why the start is checked before and not after*: nobody links a cancelled
@@ -23,10 +23,11 @@
 //! linked publishes its word and payload by the push (`slot.rs`).
 
 use super::arena::Exhausted;
+use super::deadline::{Deadlines, Fixed};
+use super::level::deadline_after;
 use super::node::Number;
 use super::shard::Shard;
 use super::sweep::Room;
-use super::visit::deadline_after;
 use super::word::{State, Word};
 use crate::sync::atomic::Ordering::*;
 
@@ -54,27 +55,33 @@ enum Refused {
 struct New<T> {
     payload: Option<T>,
     idle: u64,
+    fixed: Fixed,
+    /// The earlier one of its deadlines.
+    earliest: u64,
     word: Word,
 }
 
 impl<T> Shard<T> {
-    /// Inserts a timer whose word is `first` of its deadline, or gives the
+    /// Inserts a timer whose word is `first` of its idle deadline, or gives the
     /// payload back if there is no node for it.
     pub(super) fn insert(
         &self,
         now: u64,
-        idle: u64,
+        Deadlines { idle, fixed }: Deadlines,
         payload: T,
         first: fn(u64) -> Word,
     ) -> Result<Number, T> {
-        let deadline = deadline_after(now, idle);
-        let mut new = New { payload: Some(payload), idle, word: first(deadline) };
+        let (deadline, fixed) = (deadline_after(now, idle), Fixed::new(fixed, now));
+        let earliest = deadline.min(fixed.earliest(now));
+        let word = first(deadline);
+        let mut new = New { payload: Some(payload), idle, fixed, earliest, word };
         let filled = self.reuse(&mut new).or_else(|| self.make(now, &mut new));
         match (filled, new.payload.take()) {
             (Some(Filled::Adopted(number)), _) => Ok(number),
             (Some(Filled::Unlinked(number)), _) => {
-                self.node(number).word.store(new.word.0, Relaxed);
-                let linked = self.link(number, deadline, now, |_| true);
+                let unlinked = self.arena.numbered(number);
+                unlinked.node.word.store(new.word.0, Relaxed);
+                let linked = self.link(unlinked, earliest, now, |_| true);
                 debug_assert!(linked.is_some(), "nobody else knows the node");
                 Ok(number)
             }
@@ -106,7 +113,7 @@ impl<T> Shard<T> {
         match word.state() {
             State::Free | State::Done => {}
             State::Fired => return Err(Refused::Busy),
-            State::Cancelled if node.start.load(Relaxed) <= new.word.deadline() => {
+            State::Cancelled if node.start.load(Relaxed) <= new.earliest => {
                 self.fill(number, new);
                 return Ok(match node.decide(word, new.word) {
                     Ok(()) => Filled::Adopted(number),
@@ -129,6 +136,7 @@ impl<T> Shard<T> {
     fn fill(&self, number: Number, new: &mut New<T>) {
         let node = self.node(number);
         node.set_idle(new.idle);
+        node.set_fixed(new.fixed);
         let payload = new.payload.take().expect("it is filled into one node");
         // SAFETY: the caller popped or made the node and nobody else writes
         // into it: a visitor that still has its link sees no live timer.

@@ -30,6 +30,7 @@
 //! *Progress*: lock-free, in O(levels + occupied slots + nodes visited),
 //! whatever the distance between two calls.
 
+use super::deadline::Deadline;
 use super::hint::Seen;
 use super::level::{LEVELS, NO_TICK, Place};
 use super::shard::{Linked, Shard};
@@ -73,7 +74,7 @@ impl<T> Shard<T> {
         now: u64,
         purpose: Purpose,
         budget: &mut usize,
-        f: &mut impl FnMut(T),
+        f: &mut impl FnMut(T, Deadline),
     ) -> usize {
         if !purpose.visits(self.hint.load().tick(), now) {
             return 0;
@@ -86,7 +87,15 @@ impl<T> Shard<T> {
                 let position = bits.trailing_zeros() as usize;
                 bits &= bits - 1;
                 let place = Place { level: level as u32, position };
-                self.drain(place, (now, purpose), budget, &mut scan, f);
+                let start = self.slot(place).earliest(&self.arena, place);
+                match start {
+                    Some(start) if !purpose.visits(start, now) => {
+                        scan.next = scan.next.min(start);
+                        continue;
+                    }
+                    Some(_) => self.drain(place, (now, purpose), budget, &mut scan, f),
+                    None => {}
+                }
                 if *budget == 0 {
                     return scan.fired;
                 }
@@ -108,12 +117,8 @@ impl<T> Shard<T> {
         (now, purpose): (u64, Purpose),
         budget: &mut usize,
         scan: &mut Scan,
-        f: &mut impl FnMut(T),
+        f: &mut impl FnMut(T, Deadline),
     ) {
-        let start = self.slot(place).earliest(&self.arena, place);
-        if start.is_none_or(|start| !purpose.visits(start, now)) {
-            return;
-        }
         let mut is_taken = false;
         loop {
             let most = PIECE.min(u32::try_from(*budget).unwrap_or(PIECE));
@@ -123,9 +128,9 @@ impl<T> Shard<T> {
                 let Some(number) = hand.next() else { break };
                 *budget -= 1;
                 match self.visit(number, now, purpose) {
-                    Visited::Fired(payload) => {
+                    Visited::Fired(payload, by) => {
                         scan.fired += 1;
-                        f(payload);
+                        f(payload, by);
                     }
                     Visited::Kept(linked) => scan.passed(&linked),
                     Visited::Freed => {}
@@ -175,7 +180,7 @@ impl<T> Shard<T> {
             if len > PIECE {
                 return None;
             }
-            number = self.node(number).next.load(Relaxed);
+            number = self.arena.next(number);
         }
         Some(len)
     }

@@ -20,13 +20,14 @@
 use std::fmt;
 use std::ptr::{self, NonNull};
 
-use super::node::{NUMBER_BITS, Node, Number};
+use super::node::{NUMBER_BITS, Node, Number, Pair};
 use crate::sync::atomic::{
     AtomicPtr, AtomicU32, AtomicU64, Ordering::*, load_pointer, load_settled,
 };
 use crate::sync::heap;
 
-/// Nodes of the first chunk; each further one has as many as all before it.
+/// Nodes of the first chunk, in pairs; each further one has as many as all before
+/// it.
 #[cfg(not(feature = "loom"))]
 const FIRST: u32 = 64;
 #[cfg(feature = "loom")]
@@ -38,7 +39,7 @@ const CHUNKS: usize = (NUMBER_BITS - FIRST.ilog2()) as usize;
 pub(super) const MOST: u32 = (1 << NUMBER_BITS) - FIRST;
 
 pub(super) struct Arena<T> {
-    chunks: [AtomicPtr<Node<T>>; CHUNKS],
+    chunks: [AtomicPtr<Pair<T>>; CHUNKS],
     made: AtomicU32,
     /// Never changed. Atomic, because a handle that has let go of the shard has
     /// the arena borrowed still when another one frees it, and of what is
@@ -46,19 +47,36 @@ pub(super) struct Arena<T> {
     most: AtomicU64,
 }
 
+/// A node by its number, with the link that lies beside it.
+pub(super) struct Numbered<'a, T> {
+    pub(super) number: Number,
+    pub(super) node: &'a Node<T>,
+    pub(super) next: &'a AtomicU32,
+}
+
+impl<T> Clone for Numbered<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Numbered<'_, T> {}
+
 /// No further node: the arena is as large as it may be, or memory is short.
 #[derive(Debug)]
 pub(super) struct Exhausted;
 
 /// The chunk of a node and its place in it.
+#[inline]
 fn locate(number: Number) -> (usize, usize) {
     let at = number - 1 + FIRST;
     let chunk = at.ilog2() - FIRST.ilog2();
     (chunk as usize, (at - (FIRST << chunk)) as usize)
 }
 
+/// The pairs of a chunk.
 fn len_of(chunk: usize) -> usize {
-    (FIRST as usize) << chunk
+    (FIRST as usize / 2) << chunk
 }
 
 #[allow(unsafe_code)]
@@ -77,12 +95,39 @@ impl<T> Arena<T> {
     /// The node of a number that may be out of date, read while the chain it
     /// belongs to changed: then its chunk may not be visible here yet.
     pub(super) fn get(&self, number: Number) -> Option<&Node<T>> {
+        self.pair(number).map(|(pair, at)| &pair.nodes[at])
+    }
+
+    /// The node of this number, for who has its link.
+    pub(super) fn numbered(&self, number: Number) -> Numbered<'_, T> {
+        self.get_numbered(number).expect("a number in use lies in a published chunk")
+    }
+
+    /// ... of a number that may be out of date.
+    pub(super) fn get_numbered(&self, number: Number) -> Option<Numbered<'_, T>> {
+        let (pair, at) = self.pair(number)?;
+        Some(Numbered { number, node: &pair.nodes[at], next: &pair.next[at] })
+    }
+
+    /// The node that this one is linked to. `Relaxed`, as is all that follows a
+    /// chain that the caller has: taking it has acquired it.
+    pub(super) fn next(&self, number: Number) -> Number {
+        self.get_next(number).expect("a number in use lies in a published chunk")
+    }
+
+    /// ... of a number that may be out of date.
+    pub(super) fn get_next(&self, number: Number) -> Option<Number> {
+        self.pair(number).map(|(pair, at)| pair.next[at].load(Relaxed))
+    }
+
+    /// The pair of a node, and which of the two it is.
+    fn pair(&self, number: Number) -> Option<(&Pair<T>, usize)> {
         debug_assert_ne!(number, 0);
         let (chunk, at) = locate(number);
         let chunk = load_pointer(&self.chunks[chunk]);
-        // SAFETY: a published chunk holds as many zeroed or used nodes as its
+        // SAFETY: a published chunk holds as many zeroed or used pairs as its
         // place says, `locate` stays within, and it is freed with `self`.
-        (!chunk.is_null()).then(|| unsafe { &*chunk.add(at) })
+        (!chunk.is_null()).then(|| (unsafe { &*chunk.add(at / 2) }, at % 2))
     }
 
     /// How many nodes were ever made.
@@ -110,9 +155,9 @@ impl<T> Arena<T> {
         if !load_pointer(&self.chunks[chunk]).is_null() {
             return Ok(());
         }
-        // SAFETY: zeroed bytes are a free node, as `Node::zero` is; a node is
+        // SAFETY: zeroed bytes are two free nodes, as `Pair::zero` is; a pair is
         // not zero-sized and no chunk is empty.
-        let fresh = unsafe { heap::zeroed_slice(len_of(chunk), Node::zero) }.ok_or(Exhausted)?;
+        let fresh = unsafe { heap::zeroed_slice(len_of(chunk), Pair::zero) }.ok_or(Exhausted)?;
         let published =
             self.chunks[chunk].compare_exchange(ptr::null_mut(), fresh.as_ptr(), Release, Relaxed);
         if published.is_err() {

@@ -75,8 +75,7 @@ impl FreeList {
         let mut seen = Head(self.head.load(Acquire));
         loop {
             let depth = 1 + self.depth_below(arena, seen);
-            node.below.store(seen.top(), Relaxed);
-            node.set_depth(depth);
+            node.set_listed(depth, seen.top());
             let next = seen.changed_to(number);
             // Asked before: afterwards another handle may free the shard.
             let is_last = seen.is_closed() && depth == u64::from(arena.made());
@@ -103,7 +102,7 @@ impl FreeList {
             if top == 0 {
                 return None;
             }
-            let below = arena.node(top).below.load(Relaxed);
+            let below = arena.node(top).below();
             let next = seen.changed_to(below);
             match self.head.compare_exchange_weak(seen.0, next.0, Acquire, Acquire) {
                 Ok(_) => return Some(top),

@@ -1,4 +1,4 @@
-//! Read after `word.rs`. Where a deadline belongs: the geometry of the levels.
+//! Read after `mod.rs`. Where a deadline belongs: the geometry of the levels.
 //!
 //! *Origin*: Varghese and Lauck, "Hashed and hierarchical timing wheels", 1987
 //! (scheme 7). Each level has as many slots as one slot of the level above has
@@ -39,6 +39,11 @@ pub(super) const MAX_TICK: u64 = {
 
 /// No tick at all.
 pub(super) const NO_TICK: u64 = MAX_TICK + 1;
+
+/// So many ticks from now, or the last tick.
+pub(super) fn deadline_after(now: u64, ticks: u64) -> u64 {
+    now.saturating_add(ticks).min(MAX_TICK)
+}
 
 /// A slot of the wheel, by level and position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

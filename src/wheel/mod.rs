@@ -16,21 +16,26 @@
 //! later than any of its timers is due (`slot.rs`, `hint.rs`); nodes are few
 //! (`sweep.rs`).
 //!
-//! *Read in this order*: `word.rs`, `level.rs`, `horizon.rs`, `node.rs`, `arena.rs`,
-//! `free_list.rs`, `slot.rs`, `hint.rs`, `shard.rs`, `visit.rs`, `advance.rs`,
-//! `sweep.rs`, `adopt.rs`, `timer.rs`, `timer_wheel.rs`. The page `docs::wheel`
-//! has the pictures, and every race with its ruling.
+//! *Read in this order*: `level.rs`, `horizon.rs`, `deadline.rs`, `word.rs`,
+//! `node.rs`, `arena.rs`, `free_list.rs`, `slot.rs`, `hint.rs`, `shard.rs`,
+//! `visit.rs`, `advance.rs`, `sweep.rs`, `adopt.rs`, `timer.rs`, `fixed.rs`,
+//! `timer_wheel.rs`, `drive.rs`, `first.rs`. The page `docs::wheel` has the pictures,
+//! and every race with its ruling.
 //!
 //! *Progress*: insert, touch, hold, cancel and advance are lock-free; an insert
 //! may call the allocator while the wheel grows.
 //!
-//! *Checked by*: `loom-tests/wheel.rs` and its mutants, `tests/wheel*.rs`, the
+//! *Checked by*: `loom-tests/wheel*.rs` and their mutants, `tests/wheel*.rs`, the
 //! fuzz target `wheel`.
 
 mod adopt;
 mod advance;
 mod arena;
+mod deadline;
+mod drive;
 mod error;
+mod first;
+mod fixed;
 mod free_list;
 mod hint;
 mod horizon;
@@ -44,8 +49,10 @@ mod timer_wheel;
 mod visit;
 mod word;
 
+pub use deadline::{Deadline, Deadlines, FixedDeadline};
+pub use drive::Advanced;
 pub use error::{Expired, HoldError, WheelFull};
 pub(crate) use horizon::lasts_a_century;
 pub(crate) use timer::Unused;
 pub use timer::{Hold, Timer};
-pub use timer_wheel::{Advanced, TimerWheel};
+pub use timer_wheel::TimerWheel;

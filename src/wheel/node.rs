@@ -1,18 +1,30 @@
-//! Read after `level.rs`. A node: one timer's memory, 40 bytes with a payload
-//! of eight. Nodes are named by a 26-bit number, 0 for none, and never move.
+//! Read after `word.rs`. A node: one timer's memory, 44 bytes with a payload
+//! of eight. Nodes are named by a 26-bit number, 0 for none, and never move. They
+//! lie in pairs, so that the links of two fill one word:
+//!
+//! ```text
+//!  0                          40                         80     84     88
+//! +------+------+-------+-------+---------+-------- ... +------+------+
+//! | word | idle | fixed | start | payload |  the other  | next | next |
+//! +------+------+-------+-------+---------+-------- ... +------+------+
+//! ```
+//!
+//! A touch needs the first two, a visit the first four.
 //!
 //! | field | written by | read by |
 //! |---|---|---|
 //! | `word` | everybody, by the rules of `word.rs` | everybody |
 //! | `start` | the owner of the link, before a CAS on `word` | an inserter who wants to adopt the node |
 //! | `next` | the owner of the link, before it pushes | whoever takes the link |
-//! | `idle` | the inserter, before the word is `Live`; on the free list it is the list's depth | the handle, a visitor |
-//! | `below` | the owner of the node, before it pushes it on the list | whoever pops |
+//! | `idle` | the inserter, before the word is `Live` | the handle, a visitor |
+//! | the same: `depth`, `below` | the owner of the node, before it pushes it on the free list | whoever pops or pushes |
+//! | `fixed` | the inserter, before the word is `Live`; a handle, before a CAS on `word` | the handle, a visitor |
 //! | `payload` | the inserter, before the word is `Live` | who made it `Cancelled` or `Fired` |
 
 use std::fmt;
 use std::mem::MaybeUninit;
 
+use super::deadline::Fixed;
 use super::word::Word;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::cell::UnsafeCell;
@@ -27,22 +39,20 @@ pub(super) const NUMBER_BITS: u32 = 26;
 #[repr(C)]
 pub(super) struct Node<T> {
     pub(super) word: AtomicU64,
+    /// The idle time; on the free list `depth:32 | below:32`.
+    idle_or_listed: AtomicU64,
+    fixed: AtomicU64,
     pub(super) start: AtomicU64,
-    idle_or_depth: AtomicU64,
-    pub(super) next: AtomicU32,
-    pub(super) below: AtomicU32,
     payload: UnsafeCell<MaybeUninit<T>>,
 }
 
 impl<T> Node<T> {
-    /// What zeroed memory is, for models, whose atomics are not.
-    pub(super) fn zero() -> Self {
+    fn zero() -> Self {
         Self {
             word: AtomicU64::new(Word::FREE.0),
+            idle_or_listed: AtomicU64::new(0),
+            fixed: AtomicU64::new(0),
             start: AtomicU64::new(0),
-            idle_or_depth: AtomicU64::new(0),
-            next: AtomicU32::new(0),
-            below: AtomicU32::new(0),
             payload: UnsafeCell::new(MaybeUninit::uninit()),
         }
     }
@@ -63,22 +73,38 @@ impl<T> Node<T> {
 
     /// Relaxed: read before a decision on the word, which confirms it.
     pub(super) fn idle(&self) -> u64 {
-        self.idle_or_depth.load(Relaxed)
+        self.idle_or_listed.load(Relaxed)
     }
 
     /// Released, as the depth is: who reads it for a depth then sees that the
     /// list has changed.
     pub(super) fn set_idle(&self, ticks: u64) {
-        self.idle_or_depth.store(ticks, Release);
+        self.idle_or_listed.store(ticks, Release);
+    }
+
+    /// Relaxed, as its store: ordered by a decision on the word before the load,
+    /// and one after the store.
+    pub(super) fn fixed(&self) -> Fixed {
+        Fixed(self.fixed.load(Relaxed))
+    }
+
+    pub(super) fn set_fixed(&self, fixed: Fixed) {
+        self.fixed.store(fixed.0, Relaxed);
     }
 
     /// How many nodes the free list had when this one was its top.
     pub(super) fn depth(&self) -> u64 {
-        self.idle_or_depth.load(Acquire)
+        self.idle_or_listed.load(Acquire) >> Number::BITS
     }
 
-    pub(super) fn set_depth(&self, nodes: u64) {
-        self.idle_or_depth.store(nodes, Release);
+    /// The node under this one on the free list.
+    pub(super) fn below(&self) -> Number {
+        self.idle_or_listed.load(Relaxed) as Number
+    }
+
+    /// On a list of so many nodes, above this one.
+    pub(super) fn set_listed(&self, depth: u64, below: Number) {
+        self.idle_or_listed.store(depth << Number::BITS | u64::from(below), Release);
     }
 
     /// # Safety
@@ -104,6 +130,20 @@ impl<T> Node<T> {
             // it holds a payload.
             unsafe { cell.read().assume_init() }
         })
+    }
+}
+
+/// Two nodes and their links, as drawn in the module header.
+#[repr(C)]
+pub(super) struct Pair<T> {
+    pub(super) nodes: [Node<T>; 2],
+    pub(super) next: [AtomicU32; 2],
+}
+
+impl<T> Pair<T> {
+    /// What zeroed memory is, for models, whose atomics are not.
+    pub(super) fn zero() -> Self {
+        Self { nodes: [Node::zero(), Node::zero()], next: [AtomicU32::new(0), AtomicU32::new(0)] }
     }
 }
 

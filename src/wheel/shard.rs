@@ -26,7 +26,8 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
-use super::arena::Arena;
+use super::arena::{Arena, Numbered};
+use super::deadline::Deadline;
 use super::free_list::FreeList;
 use super::hint::{Hint, Seen};
 use super::level::{LEVELS, NO_TICK, Place, SLOTS};
@@ -50,9 +51,14 @@ pub(super) struct Shard<T> {
     pub(super) peak: AtomicU64,
     /// The slot that sweepers are at.
     pub(super) cursor: AtomicUsize,
-    /// Drivers and sweepers that may have nodes in hand.
+    /// Drivers and sweepers that may have nodes in hand, below; how many there
+    /// have been, above.
     hands: AtomicU64,
 }
+
+/// Of `hands`: one more now, and one more ever.
+const ONE_HAND: u64 = 1 << 32 | 1;
+const HANDS: u64 = u32::MAX as u64;
 
 /// The right to take nodes into one's hand, until it is dropped. While there
 /// is another one no driver raises the hint: it cannot know where the nodes in
@@ -96,12 +102,18 @@ impl<T> Shard<T> {
     /// To be had before any node is taken, and kept until all are linked again
     /// or gone.
     pub(super) fn hands(&self) -> Hands<'_, T> {
-        self.hands.fetch_add(1, Relaxed);
+        self.hands.fetch_add(ONE_HAND, Relaxed);
         // A driver that has read the hint before this fails to raise it; this
         // one sees the hands of all who were here before it.
         let (_, hint) = self.hint.lower(NO_TICK);
-        let alone_since = (self.hands.load(Acquire) == 1).then_some(hint);
+        let alone_since = (self.hands.load(Acquire) & HANDS == 1).then_some(hint);
         Hands { shard: self, alone_since }
+    }
+
+    /// How many there have been who took nodes, if nobody has any in hand.
+    pub(super) fn nobody_takes(&self) -> Option<u64> {
+        let hands = self.hands.load(Acquire);
+        (hands & HANDS == 0).then_some(hands)
     }
 
     pub(super) fn slot(&self, place: Place) -> &Slot {
@@ -112,22 +124,22 @@ impl<T> Shard<T> {
         self.arena.node(number)
     }
 
-    /// Links the caller's node where `deadline` belongs. `confirm` is asked
+    /// Links the caller's node where this deadline belongs. `confirm` is asked
     /// each time the node's start is written, before the push: nothing is
     /// linked once it says no.
     pub(super) fn link(
         &self,
-        number: Number,
+        Numbered { number, node, next }: Numbered<'_, T>,
         deadline: u64,
         now: u64,
         mut confirm: impl FnMut(&Node<T>) -> bool,
     ) -> Option<Linked> {
-        let node = self.node(number);
         let place = Place::of(deadline, now);
         loop {
             let slot = self.slot(place);
             let Landing { seen, start, is_first } = slot.landing(place, deadline);
-            node.next.store(seen.head(), Relaxed);
+            // For those who only look: they see then that somebody had the node.
+            next.store(seen.head(), Release);
             node.start.store(start, Release);
             if !confirm(node) {
                 return None;
@@ -199,7 +211,7 @@ impl<T> Shard<T> {
             let rest = self.slot(place).pop_rest(&self.arena, u32::MAX);
             for mut number in [taken, rest.map(|chain: Chain| chain.first)].into_iter().flatten() {
                 while number != 0 {
-                    let next = self.node(number).next.load(Relaxed);
+                    let next = self.arena.next(number);
                     let dropped = catch_unwind(AssertUnwindSafe(|| drop(self.unlink(number))));
                     outcome = outcome.and(dropped);
                     number = next;
@@ -209,26 +221,37 @@ impl<T> Shard<T> {
         outcome
     }
 
-    /// The link goes, and the payload with it if it is still here.
+    /// Fires a live timer if its word still is `word`. The link is the caller's,
+    /// and goes.
     #[allow(unsafe_code)]
+    pub(super) fn fire(&self, node: &Node<T>, word: Word, by: Option<Deadline>) -> Option<T> {
+        let fired = word.fired(by);
+        node.decide(word, fired).ok()?;
+        self.spent.fetch_add(1, Relaxed);
+        // SAFETY: who makes a timer `Fired` owns its payload.
+        let payload = unsafe { node.take() };
+        // A plain store: no step of anybody else's starts from a fired word.
+        node.word.store(fired.with_state(State::Done).0, Release);
+        Some(payload)
+    }
+
+    /// The link goes, and the payload with it if it is still here.
     fn unlink(&self, number: Number) -> Option<T> {
         let node = self.node(number);
         loop {
             let word = node.word();
             match word.state() {
-                State::Live if node.decide(word, word.with_state(State::Fired)).is_ok() => {
-                    self.spent.fetch_add(1, Relaxed);
-                    // SAFETY: who makes a timer `Fired` owns its payload.
-                    let payload = unsafe { node.take() };
-                    node.word.swap(Word::DONE.0, Release);
-                    return Some(payload);
+                State::Live => {
+                    if let Some(payload) = self.fire(node, word, None) {
+                        return Some(payload);
+                    }
                 }
                 State::Cancelled if node.decide(word, Word::FREE).is_ok() => return None,
+                State::Cancelled => {}
                 State::Orphan => {
                     self.free_orphan(number);
                     return None;
                 }
-                State::Live | State::Cancelled => {}
                 other => unreachable!("a linked node is {other:?}"),
             }
         }

@@ -145,13 +145,12 @@ impl Slot {
         'again: while seen.node() != 0 {
             let (mut beyond, mut len) = (seen.node(), 0);
             while len < most && beyond != 0 {
-                let Some(node) = arena.get(beyond) else {
+                let Some(next) = arena.get_next(beyond) else {
                     // Others have popped and reused what this walk is at.
                     seen = Packed(self.rest.load(Acquire));
                     continue 'again;
                 };
-                beyond = node.next.load(Relaxed);
-                len += 1;
+                (beyond, len) = (next, len + 1);
             }
             let next = Packed::new(next_tag(seen), beyond);
             match self.rest.compare_exchange(seen.0, next.0, AcqRel, Acquire) {
@@ -170,6 +169,11 @@ impl Slot {
             (Some(head), Some(rest)) => Some(head.min(rest)),
             (head, rest) => head.or(rest),
         }
+    }
+
+    /// The first nodes of the chain and of the rest, 0 for none.
+    pub(super) fn firsts(&self) -> [Number; 2] {
+        [&self.head, &self.rest].map(|word| Packed(word.load(Acquire)).node())
     }
 
     fn start_of_rest<T>(&self, arena: &Arena<T>) -> Option<u64> {

@@ -2,7 +2,8 @@
 //! keeps it from firing.
 //!
 //! *Invariant*: a handle's node is `Live`, `Fired` or `Done`, so nobody else
-//! reuses it, and its idle time stays what it was.
+//! reuses it, and its idle time stays what it was. The fixed deadline is in
+//! `fixed.rs`.
 //!
 //! *Linearization points*: touch → its CAS, or the load where the deadline is
 //! late enough; cancel, hold, release, confirm, seal → their CAS, or the load that
@@ -22,9 +23,9 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use super::error::{Expired, HoldError};
+use super::level::deadline_after;
 use super::node::{Node, Number};
 use super::shard::Shared;
-use super::visit::deadline_after;
 use super::word::{State, Word};
 use crate::clock::{Clock, SystemClock};
 use crate::sync::atomic::Ordering::*;
@@ -76,7 +77,7 @@ impl<T, C> Timer<T, C> {
         Self { shared, node, number: number as usize, owns: PhantomData }
     }
 
-    fn node(&self) -> &Node<T> {
+    pub(super) fn node(&self) -> &Node<T> {
         // SAFETY: nodes never move and are there as long as the shard, which
         // is there until this handle has left it.
         #[allow(unsafe_code)]
@@ -93,8 +94,9 @@ impl<T, C> Timer<T, C> {
         }
     }
 
-    /// The tick at which the timer is to fire, or `None` if it has, or its
-    /// wheel was dropped.
+    /// The tick at which the timer is to fire if nobody touches or holds it until
+    /// then, or `None` if it has fired, or its wheel was dropped. It fires earlier
+    /// if its [fixed deadline](Self::fixed_deadline) is earlier.
     pub fn deadline(&self) -> Option<u64> {
         let word = self.node().word();
         (word.state() == State::Live).then(|| word.deadline())
@@ -124,7 +126,9 @@ impl<T, C> Timer<T, C> {
     }
 
     /// Keeps the timer from firing for as long as the guard lives: for
-    /// requests in flight, of which there may be many at once.
+    /// requests in flight, of which there may be many at once. At its
+    /// [fixed deadline](Self::fixed_deadline) it fires nevertheless, and the guard
+    /// then does nothing any more.
     ///
     /// # Errors
     ///
@@ -158,7 +162,7 @@ impl<T, C> Timer<T, C> {
         let node = self.node();
         let deadline = deadline_after(now, node.idle());
         let mut word = node.word();
-        // Only `fire_all` and the wheel's drop end a held timer.
+        // A held timer ends by its fixed deadline, `fire_all` and the wheel's drop.
         while word.state() == State::Live {
             let later = word.deadline().max(deadline);
             match node.decide(word, word.held_once_less().with_deadline(later)) {
@@ -191,7 +195,8 @@ impl<T, C> Timer<T, C> {
     }
 
     /// Makes every touch and hold from now on fail as if the timer had fired,
-    /// which it then never does, unless it was used since it was seen.
+    /// which it then does only at its fixed deadline, unless it was used since it
+    /// was seen.
     pub(crate) fn seal(&self, unused: Unused) -> bool {
         self.node().decide(unused.word, unused.word.sealed()).is_ok()
     }
@@ -235,7 +240,8 @@ impl<T, C: Clock> Timer<T, C> {
     /// Puts the firing off to the timer's idle time from now. Never nearer than
     /// it was: for that, cancel and insert.
     ///
-    /// `Ok` means that the timer will not fire before the new deadline. One
+    /// `Ok` means that the timer will not fire before the new deadline, but for its
+    /// [fixed deadline](Self::fixed_deadline), which no touch puts off. One
     /// compare-and-swap on the timer's own word; one load if the deadline is
     /// late enough already.
     ///
@@ -259,11 +265,12 @@ impl<T, C> fmt::Debug for Timer<T, C> {
     }
 }
 
-/// Keeps a [`Timer`] from firing. When the last one of a timer is dropped, its
+/// Keeps a [`Timer`] from firing, but for its
+/// [fixed deadline](Timer::fixed_deadline). When the last one of a timer is dropped, its
 /// idle time starts again: the deadline is then at least the idle time away.
 #[must_use = "the timer may fire as soon as nothing holds it"]
 pub struct Hold<'a, T, C: Clock = SystemClock> {
-    timer: &'a Timer<T, C>,
+    pub(super) timer: &'a Timer<T, C>,
 }
 
 impl<T, C: Clock> Hold<'_, T, C> {

@@ -1,9 +1,6 @@
 //! Read after `timer.rs`. The wheel as its users see it: shards that threads are
 //! spread over, and the clock that says when a wait begins.
 //!
-//! *Memory orderings*: `turn` is a hint and `Relaxed`; all else is in the files
-//! that this one calls.
-//!
 //! *Progress, checked by*: in `mod.rs`.
 
 use std::fmt;
@@ -11,21 +8,22 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::arena::MOST;
+use super::deadline::Deadlines;
 use super::error::WheelFull;
 use super::horizon::check_clock;
 use super::level::MAX_TICK;
 use super::node::Number;
 use super::shard::{Shard, Shared};
 use super::timer::Timer;
-use super::visit::Purpose;
 use super::word::Word;
 use crate::clock::{Clock, SystemClock};
-use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use crate::sync::atomic::AtomicUsize;
 use crate::sync::thread;
 
 /// Fires each timer once, never before its deadline, at the first
 /// [`advance`](Self::advance) that is told a time at or past it; a timer that
-/// was touched, held or cancelled before that does not fire.
+/// was touched, held or cancelled before that does not fire. A timer may have a
+/// second, [fixed](Self::insert_with) deadline, at which it fires touched or held.
 ///
 /// Times are whole ticks of a [`Clock`]; a duration is rounded up to ticks, and
 /// so is the present where a wait begins, so that neither makes a timer early. Nothing runs in the
@@ -43,7 +41,7 @@ use crate::sync::thread;
 ///
 /// # Memory
 ///
-/// A timer is a node of 40 bytes with a payload of eight. Nodes are reused and
+/// A timer is a node of 44 bytes with a payload of eight. Nodes are reused and
 /// never given back before the wheel is dropped. Each thread works on one of a
 /// few shards; a shard never makes more than twice as many nodes as it had
 /// timers at once, and 1,024, whatever comes and goes, and with equal idle
@@ -88,7 +86,7 @@ pub struct TimerWheel<T, C = SystemClock> {
     clock: Arc<C>,
     most_timers: usize,
     /// The shard that the next bounded advance begins with.
-    turn: AtomicUsize,
+    pub(super) turn: AtomicUsize,
 }
 
 // SAFETY: payloads are handed from thread to thread, never shared, so `Send`
@@ -98,16 +96,6 @@ unsafe impl<T: Send, C: Send + Sync> Send for TimerWheel<T, C> {}
 // SAFETY: as above.
 #[allow(unsafe_code)]
 unsafe impl<T: Send, C: Send + Sync> Sync for TimerWheel<T, C> {}
-
-/// What a bounded advance did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Advanced {
-    /// The timers that fired.
-    pub fired: usize,
-    /// Is nothing left that is due? If not, call again.
-    pub is_complete: bool,
-}
 
 impl<T, C> TimerWheel<T, C> {
     /// The last tick that a deadline can have; later ones are taken as this.
@@ -143,69 +131,6 @@ impl<T, C> TimerWheel<T, C> {
         self.shards.len()
     }
 
-    /// A tick before which no timer is due whose insert has returned, nor any
-    /// insert that it overlapped; `None` if there is none. It may lie well
-    /// before the first deadline, and comes nearer with each advance that is
-    /// told it. While others insert, it may stay in the past after an advance;
-    /// a driver waits for the next tick then.
-    pub fn next_deadline(&self) -> Option<u64> {
-        let next = self.each_shard().map(|shard| shard.hint.load().tick()).min();
-        next.filter(|&tick| tick <= MAX_TICK)
-    }
-
-    /// Fires every timer whose deadline is at or before `now`, calls `f` with
-    /// each payload, and returns how many there were.
-    ///
-    /// `f` may use the wheel and its timers. A timer that it inserts due
-    /// already fires in this call or in the next.
-    ///
-    /// # Panics
-    ///
-    /// Whatever `f` panics with. Only the payload that it was called with is
-    /// lost; what else is due fires at the next advance.
-    pub fn advance(&self, now: u64, mut f: impl FnMut(T)) -> usize {
-        let mut no_bound = usize::MAX;
-        let purpose = Purpose::Fire;
-        self.each_shard().map(|shard| shard.advance(now, purpose, &mut no_bound, &mut f)).sum()
-    }
-
-    /// [`advance`](Self::advance) that fires every timer, due or not, held or
-    /// not, that was inserted before the call.
-    pub(crate) fn fire_all(&self, now: u64, mut f: impl FnMut(T)) -> usize {
-        let mut no_bound = usize::MAX;
-        let purpose = Purpose::FireAll;
-        self.each_shard().map(|shard| shard.advance(now, purpose, &mut no_bound, &mut f)).sum()
-    }
-
-    /// [`advance`](Self::advance) that looks at no more than `most` timers, and
-    /// so fires no more: a tick with a million expiries need not hold a thread.
-    pub fn advance_some(&self, now: u64, most: usize, mut f: impl FnMut(T)) -> Advanced {
-        let (mut left, mut fired) = (most, 0);
-        let first = self.turn.fetch_add(1, Relaxed);
-        for index in 0..self.shards.len() {
-            if left == 0 {
-                break;
-            }
-            let shard = self.shard(first.wrapping_add(index) % self.shards.len());
-            fired += shard.advance(now, Purpose::Fire, &mut left, &mut f);
-        }
-        Advanced { fired, is_complete: left > 0 }
-    }
-
-    /// The payloads of every timer whose deadline is at or before `now`.
-    pub fn expired(&self, now: u64) -> Vec<T> {
-        let mut expired = Vec::new();
-        self.advance(now, |payload| expired.push(payload));
-        expired
-    }
-
-    /// Makes the nodes of all cancelled timers usable and returns how many. The
-    /// wheel does without; it is for a driver with time to spare after many
-    /// long timers were cancelled.
-    pub fn sweep(&self, now: u64) -> usize {
-        self.each_shard().map(|shard| shard.sweep(now)).sum()
-    }
-
     /// The clock that `insert`, `touch` and the end of a hold read.
     pub fn clock(&self) -> &C {
         &self.clock
@@ -217,8 +142,22 @@ impl<T, C> TimerWheel<T, C> {
     ///
     /// [`WheelFull`] with the payload.
     pub fn insert_at(&self, now: u64, idle: u64, payload: T) -> Result<Timer<T, C>, WheelFull<T>> {
+        self.insert_with_at(now, idle.into(), payload)
+    }
+
+    /// [`insert_with`](Self::insert_with), for a caller who knows the time.
+    ///
+    /// # Errors
+    ///
+    /// [`WheelFull`] with the payload.
+    pub fn insert_with_at(
+        &self,
+        now: u64,
+        deadlines: Deadlines,
+        payload: T,
+    ) -> Result<Timer<T, C>, WheelFull<T>> {
         let index = self.shard_of_thread();
-        match self.shard(index).insert(now, idle, payload, Word::live) {
+        match self.shard(index).insert(now, deadlines, payload, Word::live) {
             // SAFETY: inserted just now, and nobody else has the number.
             #[allow(unsafe_code)]
             Ok(number) => Ok(unsafe { Timer::new(self.shards[index], number) }),
@@ -231,9 +170,14 @@ impl<T, C> TimerWheel<T, C> {
     /// the payload is dropped then.
     // In its callers the timer is in registers.
     #[inline(always)]
-    pub(crate) fn insert_held_at(&self, now: u64, idle: u64, payload: T) -> Option<Timer<T, C>> {
+    pub(crate) fn insert_held_at(
+        &self,
+        now: u64,
+        deadlines: impl Into<Deadlines>,
+        payload: T,
+    ) -> Option<Timer<T, C>> {
         let index = self.shard_of_thread();
-        let number = self.insert_held_in(index, now, idle, payload)?;
+        let number = self.insert_held_in(index, now, deadlines.into(), payload)?;
         // SAFETY: inserted just now, and nobody else has the number.
         #[allow(unsafe_code)]
         Some(unsafe { Timer::new(self.shards[index], number) })
@@ -241,15 +185,21 @@ impl<T, C> TimerWheel<T, C> {
 
     /// Returns what fits into registers; its caller makes a timer of it.
     #[inline(never)]
-    fn insert_held_in(&self, index: usize, now: u64, idle: u64, payload: T) -> Option<Number> {
-        self.shard(index).insert(now, idle, payload, Word::held).ok()
+    fn insert_held_in(
+        &self,
+        index: usize,
+        now: u64,
+        deadlines: Deadlines,
+        payload: T,
+    ) -> Option<Number> {
+        self.shard(index).insert(now, deadlines, payload, Word::held).ok()
     }
 
     fn shard_of_thread(&self) -> usize {
         thread::number() % self.shards.len()
     }
 
-    fn shard(&self, index: usize) -> &Shard<T> {
+    pub(super) fn shard(&self, index: usize) -> &Shard<T> {
         // SAFETY: the shards are there until this wheel's drop closes them.
         #[allow(unsafe_code)]
         unsafe {
@@ -257,7 +207,7 @@ impl<T, C> TimerWheel<T, C> {
         }
     }
 
-    fn each_shard(&self) -> impl Iterator<Item = &Shard<T>> {
+    pub(super) fn each_shard(&self) -> impl Iterator<Item = &Shard<T>> {
         (0..self.shards.len()).map(|index| self.shard(index))
     }
 
@@ -337,6 +287,21 @@ impl<T, C: Clock> TimerWheel<T, C> {
     /// nodes in hand, or memory is short.
     pub fn insert(&self, idle: u64, payload: T) -> Result<Timer<T, C>, WheelFull<T>> {
         self.insert_at(self.clock.now_rounded_up(), idle, payload)
+    }
+
+    /// [`insert`](Self::insert) of a timer that has a second, fixed deadline, at
+    /// which it fires even if it is touched or held: a maximum lifetime beside the
+    /// idle time.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert).
+    pub fn insert_with(
+        &self,
+        deadlines: Deadlines,
+        payload: T,
+    ) -> Result<Timer<T, C>, WheelFull<T>> {
+        self.insert_with_at(self.clock.now_rounded_up(), deadlines, payload)
     }
 }
 

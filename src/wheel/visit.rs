@@ -3,9 +3,10 @@
 //! | the node is | then | race it settles |
 //! |---|---|---|
 //! | `Live`, due, not held | → `Fired`, payload out, → `Done`: the link is gone | touch, hold, cancel: they lose or the visitor does, and reads again |
+//! | `Live`, its fixed deadline due | noted; then, if that is due still, the same, touched and held or not | the same, and a change of the fixed deadline: below |
 //! | `Live`, held past its deadline | it is touched: deadline = now + idle; linked again | a release meanwhile |
 //! | `Live`, when all are fired | → `Fired`, due or not, held or not | the same |
-//! | `Live`, not due | linked again where its deadline belongs by now | below |
+//! | `Live`, not due | linked again where the earlier deadline belongs by now | below |
 //! | `Cancelled` | → `Free`: the link is gone, it is on the list already | an inserter that adopts it |
 //! | `Orphan` | → `Free`, onto the list | nobody |
 //!
@@ -16,6 +17,16 @@
 //! passes the new start on to the adopter; whoever cancelled before makes the
 //! CAS fail, and the visitor decides again. A load instead would confirm a
 //! word that is out of date. (`a_moved_start_is_seen_by_the_adopter`)
+//!
+//! *The fixed deadline* lies beside the word. Who changes it stores it and then
+//! takes the note off the word by a CAS, even if there is none; who fires by it
+//! reads a noted word first and the deadline second, and fires from that very
+//! word. So if the change's CAS comes after the note, the firing fails; if it
+//! comes before, the visitor reads the changed deadline.
+//! (`a_fixed_deadline_that_is_moved_does_not_fire`) Who links the node again reads
+//! it a second time after it has confirmed the word: it may be that of another
+//! timer by then, or have come nearer.
+//! (`an_adopted_node_is_linked_by_its_own_fixed_deadline`)
 //!
 //! *All are fired* (`fire_all`) where the owner of the wheel closes down what its
 //! timers stand for. The release of a hold finds such a timer fired and does
@@ -28,14 +39,17 @@
 //!
 //! *Memory orderings*: the CAS on the word is `AcqRel` (`word.rs`); `Done` is
 //! stored with `Release`, read with `Acquire` by the inserter that reuses the
-//! node (`a_fired_node_is_reused_only_when_its_payload_is_out`).
+//! node (`a_fired_node_is_reused_only_when_its_payload_is_out`). The fixed deadline
+//! is stored and loaded `Relaxed`, ordered by the CAS on the word after the store
+//! and the one, or the load of a noted word, before the load.
 
-use super::level::MAX_TICK;
+use super::arena::Numbered;
+use super::deadline::{Deadline, Fixed};
+use super::level::deadline_after;
 use super::node::{Node, Number};
 use super::shard::{Linked, Shard};
 use super::slot::Chain;
 use super::word::{State, Word};
-use crate::sync::atomic::Ordering::*;
 
 /// What a visitor is after.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,12 +63,12 @@ pub(super) enum Purpose {
 }
 
 impl Purpose {
-    /// Is a timer with this word fired?
-    fn fires(self, word: Word, now: u64) -> bool {
+    /// By which deadline is a timer with this word fired?
+    fn fires(self, word: Word, fixed: Fixed, now: u64) -> Option<Deadline> {
         match self {
-            Self::Fire => is_due(word, now),
-            Self::FireAll => true,
-            Self::Sweep => false,
+            Self::Fire => due(word, fixed, now),
+            Self::FireAll => Some(Deadline::Idle),
+            Self::Sweep => None,
         }
     }
 
@@ -65,36 +79,36 @@ impl Purpose {
 }
 
 pub(super) enum Visited<T> {
-    Fired(T),
+    Fired(T, Deadline),
     Kept(Linked),
     Freed,
 }
 
-/// The deadline of a timer that is touched now.
-pub(super) fn deadline_after(now: u64, idle: u64) -> u64 {
-    now.saturating_add(idle).min(MAX_TICK)
-}
-
 impl<T> Shard<T> {
     /// Decides about a node whose link the caller took.
-    #[allow(unsafe_code)]
     pub(super) fn visit(&self, number: Number, now: u64, purpose: Purpose) -> Visited<T> {
-        let node = self.node(number);
+        let numbered = self.arena.numbered(number);
+        let node = numbered.node;
         loop {
             let word = node.word();
             match word.state() {
-                State::Live if purpose.fires(word, now) => {
-                    if node.decide(word, word.with_state(State::Fired)).is_ok() {
-                        self.spent.fetch_add(1, Relaxed);
-                        // SAFETY: who makes a timer `Fired` owns its payload.
-                        let payload = unsafe { node.take() };
-                        node.word.swap(Word::DONE.0, Release);
-                        return Visited::Fired(payload);
-                    }
-                }
                 State::Live => {
-                    if let Some(linked) = self.keep(number, word, now) {
-                        return Visited::Kept(linked);
+                    let fixed = node.fixed();
+                    match purpose.fires(word, fixed, now) {
+                        Some(Deadline::Fixed) if !word.is_noted() => {
+                            // Read again, whether or not this note is taken.
+                            let _ = node.decide(word, word.noted());
+                        }
+                        Some(by) => {
+                            if let Some(payload) = self.fire(node, word, Some(by)) {
+                                return Visited::Fired(payload, by);
+                            }
+                        }
+                        None => {
+                            if let Some(linked) = self.keep(numbered, word, fixed, now) {
+                                return Visited::Kept(linked);
+                            }
+                        }
                     }
                 }
                 State::Cancelled => {
@@ -111,25 +125,40 @@ impl<T> Shard<T> {
         }
     }
 
-    /// Links a live node again. `None` if its word is not `word` any more.
-    fn keep(&self, number: Number, word: Word, now: u64) -> Option<Linked> {
+    /// Links a live node again. `None` if its word is not `word` any more, or
+    /// its fixed deadline not `fixed`.
+    fn keep(
+        &self,
+        numbered: Numbered<'_, T>,
+        word: Word,
+        fixed: Fixed,
+        now: u64,
+    ) -> Option<Linked> {
         let touched = word.is_held() && word.deadline() <= now;
-        let idle = self.node(number).idle();
+        let idle = numbered.node.idle();
         let kept = match touched {
             true => word.with_deadline(deadline_after(now, idle.max(1))),
             false => word,
         };
+        let earliest = kept.deadline().min(fixed.earliest(now));
         let mut expected = word;
-        self.link(number, kept.deadline(), now, |node| {
+        self.link(numbered, earliest, now, |node| {
             let confirmed = node.decide(expected, kept).is_ok();
             expected = kept;
-            confirmed && (!touched || idle_is_still(node, idle, kept, now))
+            confirmed && (!touched || idle_is_still(node, idle, kept, now)) && node.fixed() == fixed
         })
     }
 }
 
-fn is_due(word: Word, now: u64) -> bool {
-    word.deadline() <= now && !word.is_held()
+/// By which deadline is a live timer due? Of two that are, the earlier one; of two
+/// at one tick, the fixed.
+fn due(word: Word, fixed: Fixed, now: u64) -> Option<Deadline> {
+    let is_idle = word.deadline() <= now && !word.is_held();
+    if is_idle && !fixed.is_due(word.deadline()) {
+        Some(Deadline::Idle)
+    } else {
+        fixed.is_due(now).then_some(Deadline::Fixed)
+    }
 }
 
 /// Was the idle time that a touch was computed from that of this very timer?
@@ -162,7 +191,7 @@ impl<'a, T> Hand<'a, T> {
             return None;
         }
         let number = self.chain.first;
-        self.chain.first = self.shard.node(number).next.load(Relaxed);
+        self.chain.first = self.shard.arena.next(number);
         self.chain.len -= 1;
         Some(number)
     }

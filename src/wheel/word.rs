@@ -1,12 +1,14 @@
-//! Read after `mod.rs`. The one word on which every race about a timer is
+//! Read after `deadline.rs`. The one word on which every race about a timer is
 //! decided.
 //!
 //! ```text
 //!  63   61 60        44 43                         0
 //! +-------+------------+----------------------------+
-//! | state |   holds    |          deadline          |
+//! | state |   holds    |       idle deadline        |
 //! +-------+------------+----------------------------+
 //! ```
+//!
+//! Once the timer has fired the lowest bits say by which deadline.
 //!
 //! Who owns the node, by state. *Handle*: its `Timer`. *Link*: whoever takes
 //! it out of its slot. *List*: whoever pops it from the free list.
@@ -23,6 +25,15 @@
 //! Every transition is a compare-and-swap with one possible loser, who reads
 //! again; two are not, because only one thread may make them: `Fired` →
 //! `Done`, and whatever → `Free` or `Live` by the node's sole owner.
+//!
+//! *Noted*: a live timer's fixed deadline lies beside the word, and a driver
+//! that fires by it has to know that nobody has changed it meanwhile. So the driver
+//! first notes the word, by a seventh value of the state, then reads the fixed
+//! deadline, then fires; and who changes the fixed deadline takes the note off
+//! the word afterwards. A noted word says: nobody has changed the fixed deadline
+//! since, and told of it. Only the owner of the link notes.
+
+use super::deadline::Deadline;
 
 /// See the table above. Zeroed memory is `Free`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +46,9 @@ pub(super) enum State {
     Cancelled = 4,
     Orphan = 5,
 }
+
+/// `Live`, and noted.
+const NOTED: u64 = 6;
 
 /// `state:3 | holds:17 | deadline:44`, as drawn in the module header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +64,6 @@ const HOLDS: u64 = (1 << STATE_SHIFT) - ONE_HOLD;
 impl Word {
     /// Nobody's business but its owner's.
     pub(super) const FREE: Self = Self(0);
-    pub(super) const DONE: Self = Self((State::Done as u64) << STATE_SHIFT);
 
     /// A live timer that nobody holds.
     pub(super) const fn live(deadline: u64) -> Self {
@@ -65,7 +78,7 @@ impl Word {
     pub(super) fn state(self) -> State {
         match self.0 >> STATE_SHIFT {
             0 => State::Free,
-            1 => State::Live,
+            1 | NOTED => State::Live,
             2 => State::Fired,
             3 => State::Done,
             4 => State::Cancelled,
@@ -84,6 +97,39 @@ impl Word {
 
     pub(super) const fn with_state(self, state: State) -> Self {
         Self(self.0 & (HOLDS | DEADLINE) | (state as u64) << STATE_SHIFT)
+    }
+
+    pub(super) const fn is_noted(self) -> bool {
+        self.0 >> STATE_SHIFT == NOTED
+    }
+
+    /// The word of a live timer, noted.
+    pub(super) const fn noted(self) -> Self {
+        Self(self.0 & (HOLDS | DEADLINE) | NOTED << STATE_SHIFT)
+    }
+
+    /// The word of a live timer, not noted.
+    pub(super) const fn not_noted(self) -> Self {
+        self.with_state(State::Live)
+    }
+
+    /// The word of a timer that fires by this deadline, or with its wheel.
+    pub(super) const fn fired(self, by: Option<Deadline>) -> Self {
+        let by = match by {
+            None => 0,
+            Some(Deadline::Idle) => 1,
+            Some(Deadline::Fixed) => 2,
+        };
+        self.with_state(State::Fired).with_deadline(by)
+    }
+
+    /// Of a timer that has fired: by which deadline.
+    pub(super) const fn fired_by(self) -> Option<Deadline> {
+        match self.deadline() {
+            1 => Some(Deadline::Idle),
+            2 => Some(Deadline::Fixed),
+            _ => None,
+        }
     }
 
     pub(super) const fn with_deadline(self, deadline: u64) -> Self {
