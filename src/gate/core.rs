@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::closed::ClosedWord;
 use super::decide::candidates::Candidates;
-use super::session::phase::TimerKind;
 use super::session::reason::CloseReason;
 use super::settings::config::{GateConfig, NEVER, Rate};
 use super::stats::Tallies;
@@ -30,21 +29,15 @@ const LOOKS: u64 = 4;
 /// A moment as the clock shows it, rounded down and rounded up.
 pub(super) type BothWays = (u64, u64);
 
-/// What the wheel hands to the driver when a timer fires.
-pub(crate) struct TimerPayload<R> {
-    pub(super) record: Weak<R>,
-    pub(super) kind: TimerKind,
-}
-
 /// `R` is the record of a session.
 pub(crate) struct Core<R, C> {
     pub(super) counter: AdmissionCounter,
     pub(super) rate: Option<StdArc<SlidingWindow>>,
-    pub(super) wheel: TimerWheel<TimerPayload<R>, C>,
+    pub(super) wheel: TimerWheel<Weak<R>, C>,
     /// `None` if the gate evicts nobody.
     pub(super) candidates: Option<Candidates<R>>,
     pub(super) tallies: Tallies,
-    pub(super) timeouts: Timeouts,
+    pub(crate) timeouts: Timeouts,
     pub(super) alarm: StdArc<Alarm>,
     tick: Duration,
     closed: ClosedWord,
@@ -145,16 +138,10 @@ impl<R, C> fmt::Debug for Core<R, C> {
     }
 }
 
-impl<R> fmt::Debug for TimerPayload<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TimerPayload").field("kind", &self.kind).finish_non_exhaustive()
-    }
-}
-
 /// In ticks, as they are for the next admission. Each is a number of its own
 /// and publishes nothing, so every access is `Relaxed`.
 #[derive(Debug)]
-pub(super) struct Timeouts {
+pub(crate) struct Timeouts {
     init: AtomicU64,
     idle: AtomicU64,
     life: AtomicU64,
@@ -184,16 +171,16 @@ impl Timeouts {
         self.life.swap(life, Relaxed);
     }
 
-    pub(super) fn init(&self) -> u64 {
+    pub(crate) fn init(&self) -> u64 {
         load_settled(&self.init)
     }
 
     /// Never longer than the lifetime.
-    pub(super) fn idle(&self) -> u64 {
+    pub(crate) fn idle(&self) -> u64 {
         load_settled(&self.idle)
     }
 
-    pub(super) fn life(&self) -> u64 {
+    pub(crate) fn life(&self) -> u64 {
         load_settled(&self.life)
     }
 

@@ -20,7 +20,7 @@ use crate::counts::StripedSubjectPermit;
 use crate::gate::core::{BothWays, SOME_TIME};
 use crate::gate::handle::Gate;
 use crate::gate::session::owner::{ActiveSession, Hasher, Reservation, Session};
-use crate::gate::session::record::{InitialPhase, Record};
+use crate::gate::session::record::{InitialPhase, Record, Terms};
 use crate::rate::RateLimited;
 use crate::sync::epoch;
 
@@ -187,15 +187,17 @@ where
     ) -> Result<Reservation<K, T, C>, Rejected> {
         let rate = self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_both_ways(moment));
         let rate = rate.transpose().map_err(|refused| self.rate_limited(refused, moment))?;
-        let record = Record::new(self.core.stripe(), tag, rounded_up, initial).map_err(
-            |cause| match cause {
-                Cause::ShutDown => Rejected::for_good(cause),
-                _ => Rejected::until(cause, self.core.retry_after(moment)),
-            },
-        )?;
+        let terms = Terms::now(&self.core.timeouts, initial);
+        let record =
+            Record::new(self.core.stripe(), tag, rounded_up, &terms).map_err(
+                |cause| match cause {
+                    Cause::ShutDown => Rejected::for_good(cause),
+                    _ => Rejected::until(cause, self.core.retry_after(moment)),
+                },
+            )?;
         let room = self.core.make_room(now);
         let slot_of_gate = room.map_err(|none| self.at_capacity(none, moment))?;
-        let reservation = Reservation::new(record, slot, rate);
+        let reservation = Reservation::new(record, slot, rate, terms);
         if slot_of_gate.evicts {
             self.core.alarm.ring();
         }

@@ -5,10 +5,11 @@
 //! but for the wake-up of drivers that sleep.
 
 use crate::clock::Clock;
-use crate::gate::core::TimerPayload;
 use crate::gate::handle::Gate;
 use crate::gate::session::reason::{CloseReason, Ended};
 use crate::gate::session::record::Record;
+use crate::sync::arc::Weak;
+use crate::wheel::Deadline;
 
 impl<K: 'static, T: Clone, C: Clock> Gate<K, T, C> {
     /// Ends the sessions whose timeouts have come at tick `now`, calls `f` once with
@@ -27,15 +28,15 @@ impl<K: 'static, T: Clone, C: Clock> Gate<K, T, C> {
     /// reported again; what else is due ends at the next call.
     pub fn advance(&self, now: u64, mut f: impl FnMut(Ended<T>)) -> usize {
         let mut reported = 0;
-        let each = |payload: TimerPayload<Record<T, C>>| {
-            if let Some(ended) = payload.expire() {
+        let mut each = |record: Weak<Record<T, C>>, by| {
+            if let Some(ended) = Record::timer_has_fired(&record, by) {
                 reported += 1;
                 f(ended);
             }
         };
         match self.core.closed() {
-            None => self.core.wheel.advance(now, each),
-            Some(_) => self.core.wheel.fire_all(now, each),
+            None => self.core.wheel.advance_with_deadline(now, each),
+            Some(_) => self.core.wheel.fire_all(now, |record| each(record, Deadline::Idle)),
         };
         reported
     }

@@ -1,48 +1,63 @@
-//! Read after `record.rs`. What a driver does with the payload of a timer that has
-//! fired: it ends the session, and reports the end if that is for this timer to do.
+//! Read after `record.rs`. A timer of a session has fired: the session ends, and one
+//! driver reports the end.
+//!
+//! *Why it ends*, if nothing has ended it before: the gate was closed; or the timer fired
+//! by its idle deadline; or by its fixed one, which is that of the init timeout
+//! until the session is established, and then that of the lifetime.
+//!
+//! *Establish, the init timeout*: `establish` moves the fixed deadline first, which
+//! decides whether the timer has fired by it, and then changes the phase. So a
+//! timer that has fired by the init timeout finds the session pending for ever, and one
+//! that finds it established has fired by the lifetime. (One that finds it pending may
+//! have fired by the lifetime while a call of `establish` stands between the
+//! two: then that call returns that the init timeout has ended the session.)
 
-use super::phase::{End, Phase, ReportedBy, TimerKind};
+use super::phase::{End, Phase, ReportedBy};
 use super::reason::{CloseReason, Ended};
 use super::record::Record;
 use crate::clock::Clock;
-use crate::gate::core::TimerPayload;
+use crate::sync::arc::Weak;
 use crate::sync::atomic::Ordering::Relaxed;
+use crate::wheel::Deadline;
 
-impl<T: Clone, C: Clock> TimerPayload<Record<T, C>> {
-    /// Ends the session for which this timer fired, unless it had ended; returns the end
-    /// if it is for this timer to report.
-    pub(crate) fn expire(self) -> Option<Ended<T>> {
-        let record = self.record.upgrade()?;
-        let closes = record.core.closed();
-        if let Some(reason) = closes {
+impl<T: Clone, C: Clock> Record<T, C> {
+    /// Ends the session whose timer fired by this deadline, unless it had ended; returns
+    /// the end if it is for the caller to report.
+    pub(crate) fn timer_has_fired(record: &Weak<Self>, by: Deadline) -> Option<Ended<T>> {
+        let record = record.upgrade()?;
+        if let Some(reason) = record.core.closed() {
             // The commit of a reservation fails by itself.
             let end = End::new(reason, ReportedBy::Caller);
             if record.phase.change(Phase::Reserved, Phase::Closing(end)).is_ok() {
                 return None;
             }
         }
-        let end = match self.kind {
-            TimerKind::Idle => record.idle_end(),
-            // The idle timers report the ends of a gate that is closed.
-            TimerKind::Init | TimerKind::Life if closes.is_some() => return None,
-            TimerKind::Life => self.end_for(CloseReason::MaxLifetime),
-            // It fires early only if the gate was closed; else it has ended.
-            TimerKind::Evicted => self.end_for(closes.unwrap_or(CloseReason::Evicted)),
-            TimerKind::Init => {
-                let end = self.end_for(CloseReason::InitTimeout);
-                let ended = record.phase.change(Phase::Pending, Phase::Closing(end)).is_ok();
-                return ended.then(|| {
-                    record.core.tallies.ended(end);
-                    Ended::new(record.tag.clone(), end.reason)
-                });
+        let end = record.expire(by);
+        // An evicted session has two timers; the first one that fires reports.
+        let is_ours = end.reported_by == ReportedBy::Driver && record.settled.swap(1, Relaxed) == 0;
+        is_ours.then(|| Ended::new(record.tag.clone(), end.reason))
+    }
+}
+
+impl<T, C> Record<T, C> {
+    /// Ends the session whose timer has fired by this deadline; returns the end that
+    /// stands.
+    pub(super) fn expire(&self, by: Deadline) -> End {
+        let reason = match (self.core.closed(), by) {
+            (Some(reason), _) => reason,
+            (None, Deadline::Idle) => CloseReason::Idle,
+            (None, Deadline::Fixed) => {
+                let end = End::new(CloseReason::InitTimeout, ReportedBy::Driver);
+                if self.waits_for_init()
+                    && self.phase.change(Phase::Pending, Phase::Closing(end)).is_ok()
+                {
+                    self.core.tallies.ended(end);
+                    return end;
+                }
+                CloseReason::MaxLifetime
             }
         };
-        let won = record.end(end).map_or_else(|before| before, |()| end);
-        let is_ours = won.reported_by == end.reported_by && record.owner_left.load(Relaxed) == 0;
-        is_ours.then(|| Ended::new(record.tag.clone(), won.reason))
-    }
-
-    fn end_for(&self, reason: CloseReason) -> End {
-        End::new(reason, ReportedBy::Driver(self.kind))
+        let end = End::new(reason, ReportedBy::Driver);
+        self.end(end).map_or_else(|before| before, |()| end)
     }
 }

@@ -12,7 +12,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use super::handle::{Activity, SessionHandle};
-use super::record::{InitialPhase, Record};
+use super::record::{InitialPhase, Record, Terms};
 use crate::clock::{Clock, SystemClock};
 use crate::counts::StripedSubjectPermit;
 use crate::gate::decide::rejected::{Cause, Rejected};
@@ -50,6 +50,7 @@ impl<K: 'static, T, C> Drop for Owner<K, T, C> {
 pub struct Reservation<K: 'static, T = (), C = SystemClock> {
     owner: Owner<K, T, C>,
     rate: Option<OwnedRateToken>,
+    terms: Terms,
 }
 
 impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
@@ -57,9 +58,10 @@ impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
         record: Arc<Record<T, C>>,
         subject: Option<StripedSubjectPermit<K, Hasher>>,
         rate: Option<OwnedRateToken>,
+        terms: Terms,
     ) -> Self {
         let owner = Owner { handle: SessionHandle { record }, _subject: subject };
-        Self { owner, rate }
+        Self { owner, rate, terms }
     }
 
     /// Makes it a session, whose timeouts start now. It is pending until it is
@@ -81,7 +83,7 @@ impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
         initial: InitialPhase,
     ) -> Result<Session<K, T, C>, Rejected> {
         let record = &self.owner.handle.record;
-        if Record::commit(record, now, initial).is_err() {
+        if Record::commit(record, now, initial, &self.terms).is_err() {
             record.core.tallies.rejected(Cause::ShutDown);
             return Err(Rejected::for_good(Cause::ShutDown));
         }

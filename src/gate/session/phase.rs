@@ -20,8 +20,8 @@
 //! (`decide/evict.rs`).
 //!
 //! *Reported by*: exactly one party reports the end to the manager, whoever made the
-//! CAS: the caller that closed the session, or the driver that gets the payload of
-//! one of its timers (`expire.rs`). The wheel fires each timer once.
+//! CAS: the caller that closed the session, or a driver that gets the payload of
+//! one of its timers (`expire.rs`).
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
@@ -38,18 +38,8 @@ use crate::sync::atomic::{AtomicU32, Ordering::*};
 pub(crate) enum ReportedBy {
     /// The one whose call ended the session, by that call's return.
     Caller,
-    /// The driver that gets the payload of this timer.
-    Driver(TimerKind),
-}
-
-/// The timers of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TimerKind {
-    Idle,
-    Init,
-    Life,
-    /// Started by an eviction.
-    Evicted,
+    /// The driver that is the first to get the payload of one of its timers.
+    Driver,
 }
 
 /// How a session ended.
@@ -62,11 +52,8 @@ pub(crate) struct End {
 }
 
 impl End {
-    pub(crate) const EVICTION: Self = Self {
-        reason: CloseReason::Evicted,
-        reported_by: ReportedBy::Driver(TimerKind::Evicted),
-        passes_slot: true,
-    };
+    pub(crate) const EVICTION: Self =
+        Self { reason: CloseReason::Evicted, reported_by: ReportedBy::Driver, passes_slot: true };
 
     /// An end that leaves the slot with the session's owner.
     pub(crate) const fn new(reason: CloseReason, reported_by: ReportedBy) -> Self {
@@ -91,10 +78,7 @@ impl Phase {
             Self::Closing(End { reason, reported_by, passes_slot }) => {
                 let reported_by = match reported_by {
                     ReportedBy::Caller => 0,
-                    ReportedBy::Driver(TimerKind::Idle) => 1,
-                    ReportedBy::Driver(TimerKind::Init) => 2,
-                    ReportedBy::Driver(TimerKind::Life) => 3,
-                    ReportedBy::Driver(TimerKind::Evicted) => 4,
+                    ReportedBy::Driver => 1,
                 };
                 (passes_slot as u32) << 24 | reported_by << 16 | (reason as u32) << 8 | 3
             }
@@ -104,10 +88,7 @@ impl Phase {
     fn of_word(word: u32) -> Self {
         let reported_by = || match word >> 16 & 0xFF {
             0 => ReportedBy::Caller,
-            1 => ReportedBy::Driver(TimerKind::Idle),
-            2 => ReportedBy::Driver(TimerKind::Init),
-            3 => ReportedBy::Driver(TimerKind::Life),
-            _ => ReportedBy::Driver(TimerKind::Evicted),
+            _ => ReportedBy::Driver,
         };
         match word & 0xFF {
             0 => Self::Reserved,
@@ -167,10 +148,9 @@ mod tests {
 
     #[test]
     fn every_phase_comes_back_from_its_word() {
-        let kinds = [TimerKind::Idle, TimerKind::Init, TimerKind::Life, TimerKind::Evicted];
-        let reporters = kinds.map(ReportedBy::Driver).into_iter().chain([ReportedBy::Caller]);
+        let reporters = [ReportedBy::Driver, ReportedBy::Caller];
         let ends = CloseReason::ALL.into_iter().flat_map(|reason| {
-            reporters.clone().map(move |reported_by| Phase::Closing(End::new(reason, reported_by)))
+            reporters.map(move |reported_by| Phase::Closing(End::new(reason, reported_by)))
         });
         let ends = ends.chain([Phase::Closing(End::EVICTION)]);
         for phase in [Phase::Reserved, Phase::Pending, Phase::Established].into_iter().chain(ends) {

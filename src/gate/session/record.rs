@@ -1,18 +1,20 @@
 //! Read after `core.rs`, `phase.rs`. One session, as its owner, its handles and its timers share it.
 //!
-//! *Timers*: the idle timer lives from the reservation to the end, also without an
-//! idle timeout, because the gate knows its sessions by it. Pending holds it, and so does
-//! each activity; so the idle time starts when the session is established, and anew
-//! when the last activity ends. The others are held until the commit.
+//! *The timer* lives from the reservation to the end, also without any timeout,
+//! because the gate knows its sessions by it. Its idle deadline is held by a reservation,
+//! by pending, and by each activity; so the idle time starts when the session is
+//! established, and anew when the last activity ends. Its fixed deadline is set by the
+//! commit: the init timeout's or the lifetime's, whichever is earlier; an init timeout's
+//! is moved to the lifetime's as the session is established.
 //!
 //! *An end* is the CAS on the phase word. A timer is decided before, on its own word
 //! (`wheel/word.rs`): of an enter and the idle timeout exactly one wins there. A call
-//! that finds the idle timer fired and the session open ends it as idle, as the timer's
-//! driver is about to do.
+//! that finds the timer fired and the session open ends it as the timer's driver is
+//! about to do (`expire.rs`).
 //!
 //! *The report of an end*: the wheel gives the payload of a fired timer to exactly one
-//! driver, and that driver reports the end if the phase names its timer (`expire.rs`).
-//! An end by a call is reported by that call's return.
+//! driver, and the first such driver reports the end, if the phase says that one does. An
+//! end by a call is reported by that call's return.
 //!
 //! *The slot* goes back when the owner is dropped, since only then are the session's
 //! resources free. An eviction alone passes it on before (`decide/evict.rs`).
@@ -22,8 +24,9 @@
 //! | enter, the idle timer is due | the CAS on the timer's word: held, or fired |
 //! | enter has its hold, then the session is closed | the phase that enter loads after its hold: open, then the close comes later; or closing, then the hold is given up |
 //! | idle fires, meanwhile it is closed | the CAS on the phase; the loser of a fired timer reports nothing |
-//! | two timers fire | the same |
-//! | establish, the init timer fires | the same; only an established session gives up its first hold |
+//! | establish, the init timeout | the timer's word: the fixed deadline is moved, or the timer has fired (`expire.rs`) |
+//! | two calls of establish | both move the fixed deadline to the same tick; the CAS on the phase says who gives up the hold |
+//! | an eviction's timer and the session's fire | `settled`: the first one reports |
 //! | reserve, the gate is closed and its timers fire | `new` |
 //! | commit, the gate is closed and its timers fire | the same: it is committed and its end is reported, or its commit fails |
 //! | the owner is dropped, a timer has fired | the same; if the owner is gone before the driver looks, nothing is reported |
@@ -31,27 +34,31 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use super::phase::{End, Phase, PhaseWord, ReportedBy, TimerKind};
+use super::phase::{End, Phase, PhaseWord, ReportedBy};
 use super::reason::{CloseReason, Closed, EnterError};
 use crate::clock::Clock;
-use crate::gate::core::{Core, TimerPayload};
+use crate::gate::core::{Core, Timeouts};
 use crate::gate::decide::candidates::{Candidates, Place};
 use crate::gate::decide::rejected::Cause;
 use crate::gate::settings::config::NEVER;
 use crate::sync::arc::{Arc, Weak};
-use crate::sync::atomic::{AtomicU32, Ordering::*};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::striped_arc::ArcStripe;
-use crate::wheel::{HoldError, Timer, TimerWheel, Unused};
+use crate::wheel::{Deadline, Deadlines, FixedDeadline, HoldError, Timer, TimerWheel, Unused};
 
 /// What the sessions of a gate share.
 pub(crate) type SessionCore<T, C> = Core<Record<T, C>, C>;
 
 pub(crate) struct Record<T, C> {
     pub(super) phase: PhaseWord,
-    /// Not 0 once the end need not be reported. Publishes nothing: the phase does.
-    pub(super) owner_left: AtomicU32,
+    /// Not 0 once the end need not be reported: it was, or the owner has left. Publishes
+    /// nothing: the phase does.
+    pub(super) settled: AtomicU32,
+    /// `WAITS_FOR_INIT | LIFE_BITS: the tick of the maximum lifetime`. Written before
+    /// the phase leaves `Reserved`, which publishes it.
+    life_ends: AtomicU64,
     /// `None` only in `new`.
-    timers: Option<Timers<T, C>>,
+    timer: Option<SessionTimer<T, C>>,
     /// It reports an eviction; from the evictor.
     eviction_timer: OnceLock<Box<SessionTimer<T, C>>>,
     pub(crate) place: Place,
@@ -59,17 +66,15 @@ pub(crate) struct Record<T, C> {
     pub(crate) core: ArcStripe<SessionCore<T, C>>,
 }
 
+/// The fixed deadline of the timer is the init timeout's while the session is pending.
+const WAITS_FOR_INIT: u64 = 1 << 63;
+const LIFE_BITS: u64 = WAITS_FOR_INIT - 1;
+
 /// The idle timeout of a gate that evicts and has none: far enough from the last tick
 /// that a deadline says when the idle time began.
 const LONGEST_IDLE: u64 = TimerWheel::<()>::MAX_TICK / 2;
 
-type SessionTimer<T, C> = Timer<TimerPayload<Record<T, C>>, C>;
-
-struct Timers<T, C> {
-    idle: SessionTimer<T, C>,
-    init: Option<SessionTimer<T, C>>,
-    life: Option<SessionTimer<T, C>>,
-}
+type SessionTimer<T, C> = Timer<Weak<Record<T, C>>, C>;
 
 /// How the session begins when it is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,30 +85,38 @@ pub(crate) enum InitialPhase {
     Active,
 }
 
-impl<T, C: Clock> Timers<T, C> {
-    fn start(
-        core: &SessionCore<T, C>,
-        now: u64,
-        initial: InitialPhase,
-        record: &Weak<Record<T, C>>,
-    ) -> Option<Self> {
-        let start = |kind, ticks| {
-            let payload = TimerPayload { record: record.clone(), kind };
-            core.wheel.insert_held_at(now, ticks, payload)
-        };
-        let init = if initial == InitialPhase::Pending { core.timeouts.init() } else { NEVER };
-        // `Some(None)` where there is none to start.
-        let unless_never = |kind, ticks| match ticks {
-            NEVER => Some(None),
-            _ => start(kind, ticks).map(Some),
-        };
-        let longest = if core.candidates.is_some() { LONGEST_IDLE } else { NEVER };
-        let init = unless_never(TimerKind::Init, init)?;
-        let life = unless_never(TimerKind::Life, core.timeouts.life())?;
-        // Last the one that every session has: nothing can fail while it is moved.
-        let idle = start(TimerKind::Idle, core.timeouts.idle().min(longest))?;
-        Some(Self { idle, init, life })
+/// The fixed timeouts of a session, in ticks, as they are at its reservation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// `NEVER` if the session does not begin pending.
+    init: u64,
+    life: u64,
+}
+
+impl Terms {
+    pub(crate) fn now(timeouts: &Timeouts, initial: InitialPhase) -> Self {
+        let is_pending = initial == InitialPhase::Pending;
+        let init = if is_pending { timeouts.init() } else { NEVER };
+        Self { init, life: timeouts.life() }
     }
+
+    /// The commit sets the fixed deadline, no earlier than so long after it.
+    fn deadlines(&self, idle: u64) -> Deadlines {
+        let fixed = match self.init.min(self.life) {
+            NEVER => FixedDeadline::None,
+            ticks => FixedDeadline::Later(ticks),
+        };
+        Deadlines { idle, fixed }
+    }
+
+    fn has_fixed(&self) -> bool {
+        self.init.min(self.life) < NEVER
+    }
+}
+
+/// So many ticks after `now`, if that ever comes.
+fn ends(now: u64, ticks: u64) -> Option<u64> {
+    (ticks < NEVER).then(|| now.saturating_add(ticks).min(LIFE_BITS - 1))
 }
 
 impl<T, C: Clock> Record<T, C> {
@@ -117,31 +130,39 @@ impl<T, C: Clock> Record<T, C> {
         core: &ArcStripe<SessionCore<T, C>>,
         tag: T,
         now: u64,
-        initial: InitialPhase,
+        terms: &Terms,
     ) -> Result<Arc<Self>, Cause> {
-        let record = Arc::new_cyclic(|record| Self {
+        let longest = if core.candidates.is_some() { LONGEST_IDLE } else { NEVER };
+        let deadlines = terms.deadlines(core.timeouts.idle().min(longest));
+        let record = Arc::new_cyclic(|record: &Weak<Self>| Self {
             phase: PhaseWord::reserved(),
-            owner_left: AtomicU32::new(0),
-            timers: Timers::start(core, now, initial, record),
+            settled: AtomicU32::new(0),
+            life_ends: AtomicU64::new(LIFE_BITS),
+            timer: core.wheel.insert_held_at(now, deadlines, record.clone()),
             eviction_timer: OnceLock::new(),
             place: Place::new(core.candidates.as_ref().map_or(0, Candidates::draw)),
             tag,
             core: core.clone(),
         });
-        match &record.timers {
+        match &record.timer {
             None => Err(Cause::OutOfTimers),
-            Some(timers) if !timers.idle.confirm() => Err(Cause::ShutDown),
+            Some(timer) if !timer.confirm() => Err(Cause::ShutDown),
             Some(_) => Ok(record),
         }
     }
 
-    fn timers(&self) -> &Timers<T, C> {
-        self.timers.as_ref().expect("nobody is given a record without timers")
+    fn timer(&self) -> &SessionTimer<T, C> {
+        self.timer.as_ref().expect("nobody is given a record without a timer")
     }
 
     /// The reservation becomes a session and its timeouts start, unless its
     /// gate was closed.
-    pub(crate) fn commit(this: &Arc<Self>, now: u64, initial: InitialPhase) -> Result<(), Closed> {
+    pub(crate) fn commit(
+        this: &Arc<Self>,
+        now: u64,
+        initial: InitialPhase,
+        terms: &Terms,
+    ) -> Result<(), Closed> {
         let phase = match initial {
             InitialPhase::Pending => Phase::Pending,
             InitialPhase::Established | InitialPhase::Active => Phase::Established,
@@ -153,28 +174,46 @@ impl<T, C: Clock> Record<T, C> {
         if phase == Phase::Established {
             Self::become_candidate(this, now);
         }
+        let (life, init) = (ends(now, terms.life), ends(now, terms.init));
+        let waits = if terms.init < terms.life { WAITS_FOR_INIT } else { 0 };
+        this.life_ends.store(life.unwrap_or(LIFE_BITS) | waits, Relaxed);
         match this.phase.change(Phase::Reserved, phase) {
             Err(Phase::Closing(end)) => return closed(end.reason),
             outcome => debug_assert!(outcome.is_ok(), "it is committed once"),
         }
         this.core.tallies.admitted();
-        let Timers { idle, init, life } = this.timers();
-        // Of a pending session it is held until that is established, and the first
-        // activity goes on with the hold that there is.
-        let idle = (initial == InitialPhase::Established).then_some(idle);
-        idle.into_iter().chain(init).chain(life).for_each(|timer| timer.release(now));
+        let fixed = if waits > 0 { init } else { life };
+        // If the timer has fired, the gate was closed. A pending session holds it until
+        // it is established, and the first activity goes on with the hold there is.
+        match initial {
+            InitialPhase::Established if terms.has_fixed() => {
+                _ = this.timer().release_with_fixed(now, fixed);
+            }
+            InitialPhase::Established => this.timer().release(now),
+            InitialPhase::Pending | InitialPhase::Active if terms.has_fixed() => {
+                _ = this.timer().set_fixed_deadline(fixed);
+            }
+            InitialPhase::Pending | InitialPhase::Active => {}
+        }
         Ok(())
     }
 
     /// Pending no longer: the idle time starts. Nothing if it was so before.
     pub(crate) fn establish(this: &Arc<Self>, now: u64) -> Result<(), Closed> {
         this.check()?;
-        if this.phase.load() == Phase::Pending {
-            Self::become_candidate(this, now);
+        match this.phase.load() {
+            Phase::Pending => {}
+            Phase::Closing(end) => return Err(Closed::new(end.reason)),
+            _ => return Ok(()),
+        }
+        Self::become_candidate(this, now);
+        if this.waits_for_init() {
+            let moved = this.timer().set_fixed_deadline(this.life_ends());
+            moved.map_err(|_expired| this.end_expired())?;
         }
         match this.phase.change(Phase::Pending, Phase::Established) {
             Ok(()) => {
-                this.timers().idle.release(now);
+                this.timer().release(now);
                 Ok(())
             }
             Err(Phase::Closing(end)) => Err(Closed::new(end.reason)),
@@ -192,7 +231,7 @@ impl<T, C: Clock> Record<T, C> {
 
     /// Begins an activity; each `Ok` is ended by one `leave`.
     pub(crate) fn enter(&self) -> Result<(), EnterError> {
-        match self.timers().idle.hold_owned() {
+        match self.timer().hold_owned() {
             Ok(()) => {}
             Err(HoldError::TooMany) => return Err(EnterError::TooMany),
             Err(_expired) => return Err(self.end_expired().into()),
@@ -204,11 +243,11 @@ impl<T, C: Clock> Record<T, C> {
     }
 
     pub(crate) fn leave(&self) {
-        self.timers().idle.release(self.core.now_rounded_up());
+        self.timer().release(self.core.now_rounded_up());
     }
 
     pub(crate) fn touch(&self) -> Result<(), Closed> {
-        match self.timers().idle.touch_at(self.core.now_rounded_up()) {
+        match self.timer().touch_at(self.core.now_rounded_up()) {
             Ok(()) => self.check(),
             Err(_expired) => Err(self.end_expired()),
         }
@@ -219,27 +258,22 @@ impl<T, C: Clock> Record<T, C> {
         match (self.phase.load(), self.core.closed()) {
             (Phase::Closing(end), _) => Err(Closed::new(end.reason)),
             (_, Some(reason)) => {
-                let told = self.end(End::new(reason, ReportedBy::Driver(TimerKind::Idle)));
+                let told = self.end(End::new(reason, ReportedBy::Driver));
                 Err(Closed::new(told.map_or_else(|end| end.reason, |()| reason)))
             }
             _ => Ok(()),
         }
     }
 
-    /// The idle timer has fired or was sealed, so the session ends, if it had not
+    /// The timer has fired or was sealed, so the session ends, if it had not
     /// before.
     fn end_expired(&self) -> Closed {
-        let end = match self.timers().idle.is_sealed() {
-            true => End::EVICTION,
-            false => self.idle_end(),
-        };
-        Closed::new(self.end(end).map_or_else(|before| before.reason, |()| end.reason))
-    }
-
-    /// What it means that the idle timer has fired.
-    pub(super) fn idle_end(&self) -> End {
-        let reason = self.core.closed().unwrap_or(CloseReason::Idle);
-        End::new(reason, ReportedBy::Driver(TimerKind::Idle))
+        if self.timer().is_sealed() {
+            let end = self.end(End::EVICTION).map_or_else(|before| before, |()| End::EVICTION);
+            return Closed::new(end.reason);
+        }
+        // `fire_all` and the drop of the wheel say none: the gate was closed.
+        Closed::new(self.expire(self.timer().expired_by().unwrap_or(Deadline::Idle)).reason)
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -248,13 +282,13 @@ impl<T, C: Clock> Record<T, C> {
 
     /// The idle timer, if nobody holds it.
     pub(crate) fn unused(&self) -> Option<Unused> {
-        self.timers().idle.unused()
+        self.timer().unused()
     }
 
     /// Nobody enters or touches the session any more, unless it was used since
     /// it was seen.
     pub(crate) fn seal(&self, seen: Unused) -> bool {
-        self.timers().idle.seal(seen)
+        self.timer().seal(seen)
     }
 
     /// A timer that reports the session's eviction, once it is released. It is in a box
@@ -263,7 +297,7 @@ impl<T, C: Clock> Record<T, C> {
         this: &Arc<Self>,
         now: u64,
     ) -> Option<Box<SessionTimer<T, C>>> {
-        let payload = TimerPayload { record: Arc::downgrade(this), kind: TimerKind::Evicted };
+        let payload = Arc::downgrade(this);
         this.core.wheel.insert_held_at(now, 0, payload).map(Box::new)
     }
 
@@ -279,11 +313,21 @@ impl<T, C> Record<T, C> {
         self.phase.end(end).inspect(|()| self.core.tallies.ended(end))
     }
 
+    /// Is the fixed deadline that of the init timeout? Only where the phase is past
+    /// `Reserved`.
+    pub(super) fn waits_for_init(&self) -> bool {
+        self.phase.load() == Phase::Pending && self.life_ends.load(Relaxed) & WAITS_FOR_INIT != 0
+    }
+
+    fn life_ends(&self) -> Option<u64> {
+        Some(self.life_ends.load(Relaxed) & LIFE_BITS).filter(|tick| *tick < LIFE_BITS)
+    }
+
     /// The owner is dropped. Its slot goes back after this.
     pub(crate) fn release(&self) {
         let reason = self.core.closed().unwrap_or(CloseReason::Released);
         _ = self.end(End::new(reason, ReportedBy::Caller));
-        self.owner_left.store(1, Relaxed);
+        self.settled.store(1, Relaxed);
         self.core.tallies.left();
     }
 
