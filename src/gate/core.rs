@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::closed::ClosedWord;
 use super::decide::candidates::Candidates;
+use super::decide::first_end::FirstEnd;
 use super::session::phase::TimerKind;
 use super::session::reason::CloseReason;
 use super::settings::config::{GateConfig, NEVER, Rate};
@@ -37,6 +38,7 @@ pub(crate) struct Core<R, C> {
     pub(super) wheel: TimerWheel<TimerPayload<R>, C>,
     /// `None` if the gate evicts nobody.
     pub(super) candidates: Option<Candidates<R>>,
+    pub(super) first_end: FirstEnd,
     pub(super) tallies: Tallies,
     pub(super) timeouts: Timeouts,
     pub(super) alarm: StdArc<Alarm>,
@@ -55,6 +57,7 @@ impl<R: Send + Sync + 'static, C: Clock + 'static> Core<R, C> {
             rate,
             wheel: TimerWheel::new(clock),
             candidates: Candidates::of(config),
+            first_end: FirstEnd::unknown(),
             tallies: Tallies::new(),
             timeouts: Timeouts::of(config),
             alarm: StdArc::default(),
@@ -82,9 +85,9 @@ impl<R, C: Clock> Core<R, C> {
 
     /// When to come back, for a newcomer that found the gate full at `now`.
     pub(super) fn retry_after(&self, now: u64) -> Duration {
-        match self.wheel.next_deadline() {
-            Some(next) if self.timeouts.any() => self.duration_of(next.saturating_sub(now).max(1)),
-            _ => SOME_TIME,
+        match self.first_end.tick(now, &self.wheel, &self.tallies.commits) {
+            Some(first) => self.duration_of(first.saturating_sub(now).max(1)),
+            None => SOME_TIME,
         }
     }
 
@@ -181,9 +184,5 @@ impl Timeouts {
 
     fn shortest(&self) -> u64 {
         load_settled(&self.shortest)
-    }
-
-    fn any(&self) -> bool {
-        self.shortest() < NEVER
     }
 }

@@ -18,7 +18,7 @@
 //!
 //! *Read in this order*: `word.rs`, `level.rs`, `node.rs`, `arena.rs`,
 //! `free_list.rs`, `slot.rs`, `hint.rs`, `shard.rs`, `visit.rs`, `advance.rs`,
-//! `sweep.rs`, `adopt.rs`, `timer.rs`, `timer_wheel.rs`. The page `docs::wheel`
+//! `sweep.rs`, `adopt.rs`, `timer.rs`, `timer_wheel.rs`, `earliest.rs`. The page `docs::wheel`
 //! has the pictures, and every race with its ruling.
 //!
 //! *Progress*: insert, touch, hold, cancel and advance are lock-free; an insert
@@ -30,6 +30,7 @@
 mod adopt;
 mod advance;
 mod arena;
+mod earliest;
 mod error;
 mod free_list;
 mod hint;
@@ -43,7 +44,8 @@ mod timer_wheel;
 mod visit;
 mod word;
 
+pub(crate) use earliest::TimerId;
 pub use error::{Expired, HoldError, WheelFull};
-pub(crate) use timer::Unused;
 pub use timer::{Hold, Timer};
+pub(crate) use timer::{Spot, Unused};
 pub use timer_wheel::{Advanced, TimerWheel};

@@ -183,7 +183,8 @@ impl<T> Shard<T> {
         let states = (1..=self.arena.made()).filter_map(|number| self.arena.get(number));
         states
             .filter(|node| {
-                matches!(node.word().state(), State::Live | State::Cancelled | State::Orphan)
+                let linked = [State::Live, State::Cancelled, State::Orphan, State::Retired];
+                linked.contains(&node.word().state())
             })
             .count()
     }
@@ -224,11 +225,12 @@ impl<T> Shard<T> {
                     return Some(payload);
                 }
                 State::Cancelled if node.decide(word, Word::FREE).is_ok() => return None,
+                State::Retired if node.decide(word, Word::DONE).is_ok() => return None,
                 State::Orphan => {
                     self.free_orphan(number);
                     return None;
                 }
-                State::Live | State::Cancelled => {}
+                State::Live | State::Cancelled | State::Retired => {}
                 other => unreachable!("a linked node is {other:?}"),
             }
         }

@@ -82,7 +82,7 @@ use crate::sync::thread;
 /// # }
 /// ```
 pub struct TimerWheel<T, C = SystemClock> {
-    shards: Box<[NonNull<Shared<T, C>>]>,
+    pub(super) shards: Box<[NonNull<Shared<T, C>>]>,
     clock: Arc<C>,
     most_timers: usize,
     /// The shard that the next bounded advance begins with.
@@ -244,7 +244,7 @@ impl<T, C> TimerWheel<T, C> {
         }
     }
 
-    fn shard(&self, index: usize) -> &Shard<T> {
+    pub(super) fn shard(&self, index: usize) -> &Shard<T> {
         // SAFETY: the shards are there until this wheel's drop closes them.
         #[allow(unsafe_code)]
         unsafe {

@@ -8,6 +8,7 @@
 //! | `Live`, not due | linked again where its deadline belongs by now | below |
 //! | `Cancelled` | → `Free`: the link is gone, it is on the list already | an inserter that adopts it |
 //! | `Orphan` | → `Free`, onto the list | nobody |
+//! | `Retired` | → `Done`: the link is gone, the handle has the node | the handle's drop |
 //!
 //! *Linked again, and cancelled and adopted meanwhile*: an adopter reads
 //! `start` and takes the node only if it will be visited by then. So before a
@@ -99,6 +100,11 @@ impl<T> Shard<T> {
                 }
                 State::Cancelled => {
                     if node.decide(word, Word::FREE).is_ok() {
+                        return Visited::Freed;
+                    }
+                }
+                State::Retired => {
+                    if node.decide(word, Word::DONE).is_ok() {
                         return Visited::Freed;
                     }
                 }

@@ -19,6 +19,7 @@
 //! | `Done` | yes, or the list after it | | | |
 //! | `Cancelled` | | yes | yes, or the inserter who popped it | |
 //! | `Orphan` | | yes | | |
+//! | `Retired` | yes | yes | | |
 //!
 //! Every transition is a compare-and-swap with one possible loser, who reads
 //! again; two are not, because only one thread may make them: `Fired` →
@@ -34,6 +35,7 @@ pub(super) enum State {
     Done = 3,
     Cancelled = 4,
     Orphan = 5,
+    Retired = 7,
 }
 
 /// `state:3 | holds:17 | deadline:44`, as drawn in the module header.
@@ -70,6 +72,7 @@ impl Word {
             3 => State::Done,
             4 => State::Cancelled,
             5 => State::Orphan,
+            7 => State::Retired,
             other => unreachable!("no state {other} is ever written"),
         }
     }

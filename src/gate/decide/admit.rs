@@ -17,11 +17,11 @@ use std::time::Duration;
 use super::evict::NoVictim;
 use super::rejected::{Cause, Rejected};
 use crate::clock::Clock;
-use crate::counts::SubjectCounts;
+use crate::counts::{StripedSubjectPermit, SubjectCounts};
 use crate::gate::core::SOME_TIME;
 use crate::gate::handle::Gate;
 use crate::gate::session::handle::Activity;
-use crate::gate::session::owner::{Reservation, Session};
+use crate::gate::session::owner::{Hasher, Reservation, Session};
 use crate::gate::session::record::{InitialPhase, Record};
 use crate::limit::Limit;
 use crate::rate::RateLimited;
@@ -34,8 +34,11 @@ struct Refusal {
 }
 
 impl Refusal {
-    const SUBJECT_AT_LIMIT: Self =
-        Self { cause: Cause::SubjectAtLimit, retry_after: Some(SOME_TIME) };
+    /// A session of the subject must end, and nobody searches for when one does.
+    fn subject_at_limit(limit: Limit) -> Self {
+        let retry_after = (limit != Limit::at_most(0)).then_some(SOME_TIME);
+        Self { cause: Cause::SubjectAtLimit, retry_after }
+    }
 
     /// It is no use to come back.
     const fn for_good(cause: Cause) -> Self {
@@ -43,15 +46,8 @@ impl Refusal {
     }
 }
 
-/// A subject, its hash in the counts, and its limit.
-struct Subject<'a, Q: ?Sized> {
-    name: &'a Q,
-    hash: u64,
-    limit: Limit,
-    /// The acquire after the look goes into the reclaimer again, which is cheap
-    /// for who is there.
-    _pin: epoch::Guard,
-}
+/// A slot of a subject, by its owner.
+type SubjectSlot<K> = StripedSubjectPermit<K, Hasher>;
 
 impl<K, T, C> Gate<K, T, C>
 where
@@ -85,7 +81,7 @@ where
     /// // ... when the client has completed its handshake:
     /// session.establish()?;
     ///
-    /// let _anonymous = gate.admit(None::<&str>, 8)?;
+    /// let _anonymous = gate.admit_anonymous(8)?;
     /// assert_eq!(gate.in_use(), 2);
     /// # Ok(())
     /// # }
@@ -96,6 +92,15 @@ where
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
         Ok(self.reserve_as(subject, tag, InitialPhase::Pending)?.0)
+    }
+
+    /// [`reserve`](Self::reserve) for a session without a subject.
+    ///
+    /// # Errors
+    ///
+    /// As [`reserve`](Self::reserve).
+    pub fn reserve_anonymous(&self, tag: T) -> Result<Reservation<K, T, C>, Rejected> {
+        Ok(self.reserve_without_subject(tag, InitialPhase::Pending)?.0)
     }
 
     /// [`reserve`](Self::reserve), commit and establish in one, for sessions
@@ -114,6 +119,31 @@ where
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
         let (reservation, now) = self.reserve_as(subject, tag, InitialPhase::Established)?;
+        reservation.commit_at(now)
+    }
+
+    /// [`admit`](Self::admit) for a session without a subject: no limit of a subject
+    /// applies, the gate's does.
+    ///
+    /// # Errors
+    ///
+    /// As [`reserve`](Self::reserve).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use headcount::{Gate, GateBuilder, Limit};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder: GateBuilder<String, &str> = Gate::builder();
+    /// let gate = builder.limit(Limit::at_most(1)).build()?;
+    /// let session = gate.admit_anonymous("somebody")?;
+    /// assert!(gate.admit_anonymous("else").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn admit_anonymous(&self, tag: T) -> Result<Session<K, T, C>, Rejected> {
+        let (reservation, now) = self.reserve_without_subject(tag, InitialPhase::Established)?;
         reservation.commit_at(now)
     }
 
@@ -153,14 +183,34 @@ where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
     {
+        match subject {
+            Some(name) => self.reserve_with(|| self.slot_of(name), tag, initial),
+            None => self.reserve_without_subject(tag, initial),
+        }
+    }
+
+    fn reserve_without_subject(
+        &self,
+        tag: T,
+        initial: InitialPhase,
+    ) -> Result<(Reservation<K, T, C>, u64), Rejected> {
+        self.reserve_with(|| Ok((None, self.look()?)), tag, initial)
+    }
+
+    /// `look` is the first looks, the clock's, and the slot of the subject, if there
+    /// is one.
+    fn reserve_with(
+        &self,
+        look: impl FnOnce() -> Result<(Option<SubjectSlot<K>>, (u64, u64)), Refusal>,
+        tag: T,
+        initial: InitialPhase,
+    ) -> Result<(Reservation<K, T, C>, u64), Rejected> {
         let reserve = || {
             if self.core.closed().is_some() {
                 return Err(Refusal::for_good(Cause::ShutDown));
             }
-            let subject = subject.map(|name| self.look_at(name)).transpose()?;
-            let both_ways @ (now, rounded_up) = self.core.now_both_ways();
-            self.look(now)?;
-            Ok((self.take(subject, tag, both_ways, initial)?, rounded_up))
+            let (slot, both_ways) = look()?;
+            Ok((self.take(slot, tag, both_ways, initial)?, both_ways.1))
         };
         reserve().map_err(|Refusal { cause, retry_after }| {
             self.core.tallies.rejected(cause);
@@ -168,8 +218,9 @@ where
         })
     }
 
-    /// Refuses a subject that is at its limit. Reads nothing that others write.
-    fn look_at<'a, Q>(&self, name: &'a Q) -> Result<Subject<'a, Q>, Refusal>
+    /// Refuses a subject that is at its limit, and reads for that nothing that others
+    /// write. Then looks at what all share, and last takes the subject's slot.
+    fn slot_of<Q>(&self, name: &Q) -> Result<(Option<SubjectSlot<K>>, (u64, u64)), Refusal>
     where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
@@ -178,41 +229,40 @@ where
         self.subjects.check_len(name).map_err(too_long)?;
         let limit = self.settings.overrides.limit_of(name);
         let hash = self.subjects.hash_of(name);
+        // The acquire after the look goes into the reclaimer again, which is cheap for
+        // who is there.
         let _pin = epoch::pin();
         let is_limited = limit != Limit::UNLIMITED;
         if is_limited && self.subjects.count_hashed(name, hash) >= limit.most() {
-            return Err(Refusal::SUBJECT_AT_LIMIT);
+            return Err(Refusal::subject_at_limit(limit));
         }
-        Ok(Subject { name, hash, limit, _pin })
+        let both_ways = self.look()?;
+        let stripe = self.subjects.stripe();
+        let slot = SubjectCounts::try_acquire_striped(stripe, name, hash, limit);
+        Ok((Some(slot.map_err(|_| Refusal::subject_at_limit(limit))?), both_ways))
     }
 
-    /// Refuses where the window or the gate is full. Writes nothing, unless the
-    /// gate evicts and there is somebody to look for.
-    fn look(&self, now: u64) -> Result<(), Refusal> {
+    /// Reads the clock, and refuses where the window or the gate is full. Writes
+    /// nothing, unless the gate evicts and there is somebody to look for, or when the
+    /// first session ends is not known any more.
+    fn look(&self) -> Result<(u64, u64), Refusal> {
+        let both_ways @ (now, _) = self.core.now_both_ways();
         if let Some(rate) = &self.core.rate {
             rate.check_at(now).map_err(|refused| self.rate_limited(refused))?;
         }
         if self.core.counter.available() == 0 {
             self.core.victim(now).map_err(|none| self.at_capacity(none, now))?;
         }
-        Ok(())
+        Ok(both_ways)
     }
 
-    fn take<Q>(
+    fn take(
         &self,
-        subject: Option<Subject<'_, Q>>,
+        slot: Option<SubjectSlot<K>>,
         tag: T,
         both_ways @ (now, _): (u64, u64),
         initial: InitialPhase,
-    ) -> Result<Reservation<K, T, C>, Refusal>
-    where
-        K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
-    {
-        let slot = subject.map(|Subject { name, hash, limit, _pin }| {
-            SubjectCounts::try_acquire_striped(self.subjects.stripe(), name, hash, limit)
-        });
-        let slot = slot.transpose().map_err(|_| Refusal::SUBJECT_AT_LIMIT)?;
+    ) -> Result<Reservation<K, T, C>, Refusal> {
         let rate = self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_both_ways(both_ways));
         let rate = rate.transpose().map_err(|refused| self.rate_limited(refused))?;
         let record =
@@ -236,6 +286,10 @@ where
 
     /// Full at `now`, and nobody to evict.
     fn at_capacity(&self, none: NoVictim, now: u64) -> Refusal {
+        // Whoever leaves makes no room.
+        if self.core.counter.limit() == Limit::at_most(0) {
+            return Refusal::for_good(Cause::AtCapacity);
+        }
         let ends = self.core.retry_after(now);
         let evictable = none.wait.map(|ticks| self.core.duration_of(ticks));
         let retry_after = Some(evictable.map_or(ends, |evictable| evictable.min(ends)));

@@ -33,11 +33,12 @@ impl<T: Clone, C: Clock> TimerPayload<Record<T, C>> {
                 let ended = record.phase.change(Phase::Pending, Phase::Closing(end)).is_ok();
                 return ended.then(|| {
                     record.core.tallies.ended(end);
+                    record.retire_timers(end.reported_by);
                     Ended::new(record.tag.clone(), end.reason)
                 });
             }
         };
-        let won = record.end(end).map_or_else(|before| before, |()| end);
+        let won = record.end_for_good(end).map_or_else(|before| before, |()| end);
         let is_ours = won.reported_by == end.reported_by && record.owner_left.load(Relaxed) == 0;
         is_ours.then(|| Ended::new(record.tag.clone(), won.reason))
     }

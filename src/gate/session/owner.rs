@@ -12,6 +12,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use super::handle::{Activity, SessionHandle};
+use super::phase::ReportedBy;
 use super::record::{InitialPhase, Record};
 use crate::clock::{Clock, SystemClock};
 use crate::counts::StripedSubjectPermit;
@@ -133,7 +134,12 @@ impl<K: 'static, T, C> Deref for Session<K, T, C> {
 
 impl<K: 'static, T, C> Drop for Session<K, T, C> {
     fn drop(&mut self) {
-        self.owner.handle.record.release();
+        let record = &self.owner.handle.record;
+        record.release();
+        // Else the timers go with the record, at once.
+        if Arc::strong_count(record) > 1 {
+            record.retire_timers(ReportedBy::Caller);
+        }
     }
 }
 

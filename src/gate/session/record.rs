@@ -36,12 +36,13 @@ use super::reason::{CloseReason, Closed, EnterError};
 use crate::clock::Clock;
 use crate::gate::core::{Core, TimerPayload};
 use crate::gate::decide::candidates::{Candidates, Place};
+use crate::gate::decide::first_end::ENDLESS;
 use crate::gate::decide::rejected::Cause;
 use crate::gate::settings::config::NEVER;
 use crate::sync::arc::{Arc, Weak};
 use crate::sync::atomic::{AtomicU32, Ordering::*};
 use crate::sync::striped_arc::ArcStripe;
-use crate::wheel::{HoldError, Timer, TimerWheel, Unused, WheelFull};
+use crate::wheel::{HoldError, Timer, Unused, WheelFull};
 
 /// What the sessions of a gate share.
 pub(crate) type SessionCore<T, C> = Core<Record<T, C>, C>;
@@ -58,10 +59,6 @@ pub(crate) struct Record<T, C> {
     pub(crate) tag: T,
     pub(crate) core: ArcStripe<SessionCore<T, C>>,
 }
-
-/// The idle timeout of a gate that evicts and has none: far enough from the last tick
-/// that a deadline says when the idle time began.
-const LONGEST_IDLE: u64 = TimerWheel::<()>::MAX_TICK / 2;
 
 type SessionTimer<T, C> = Timer<TimerPayload<Record<T, C>>, C>;
 
@@ -93,7 +90,8 @@ impl<T, C: Clock> Timers<T, C> {
         };
         let init = if initial == InitialPhase::Pending { core.timeouts.init() } else { NEVER };
         let unless_never = |kind, ticks| (ticks != NEVER).then(|| start(kind, ticks)).transpose();
-        let longest = if core.candidates.is_some() { LONGEST_IDLE } else { NEVER };
+        // The gate that evicts reads off the deadline when the idle time began.
+        let longest = if core.candidates.is_some() { ENDLESS } else { NEVER };
         Ok(Self {
             idle: start(TimerKind::Idle, core.timeouts.idle().min(longest))?,
             init: unless_never(TimerKind::Init, init)?,
@@ -153,12 +151,13 @@ impl<T, C: Clock> Record<T, C> {
             Err(Phase::Closing(end)) => return closed(end.reason),
             outcome => debug_assert!(outcome.is_ok(), "it is committed once"),
         }
-        this.core.tallies.admitted();
+        // Before its timeouts run: `decide/first_end.rs`.
+        this.core.tallies.commits.add_one();
         let Timers { idle, init, life } = this.timers();
         // Of a pending session it is held until that is established, and the first
         // activity goes on with the hold that there is.
         let idle = (initial == InitialPhase::Established).then_some(idle);
-        idle.into_iter().chain(init).chain(life).for_each(|timer| timer.release(now));
+        idle.into_iter().chain(init).chain(life).for_each(|timer| this.release_timer(timer, now));
         Ok(())
     }
 
@@ -170,7 +169,9 @@ impl<T, C: Clock> Record<T, C> {
         }
         match this.phase.change(Phase::Pending, Phase::Established) {
             Ok(()) => {
-                this.timers().idle.release(now);
+                let Timers { idle, init, life: _ } = this.timers();
+                init.iter().for_each(|init| this.retire_timer(init));
+                this.release_timer(idle, now);
                 Ok(())
             }
             Err(Phase::Closing(end)) => Err(Closed::new(end.reason)),
@@ -200,7 +201,16 @@ impl<T, C: Clock> Record<T, C> {
     }
 
     pub(crate) fn leave(&self) {
-        self.timers().idle.release(self.core.now_rounded_up());
+        self.release_timer(&self.timers().idle, self.core.now_rounded_up());
+    }
+
+    /// A hold of a timer is gone. If it was the last one the timer runs, unless its
+    /// time is endless.
+    fn release_timer(&self, timer: &SessionTimer<T, C>, now: u64) {
+        let deadline = timer.release(now);
+        if let Some(deadline) = deadline.filter(|deadline| deadline.saturating_sub(now) < ENDLESS) {
+            self.core.first_end.begins(deadline);
+        }
     }
 
     pub(crate) fn touch(&self) -> Result<(), Closed> {
@@ -229,7 +239,7 @@ impl<T, C: Clock> Record<T, C> {
             true => End::EVICTION,
             false => self.idle_end(),
         };
-        Closed::new(self.end(end).map_or_else(|before| before.reason, |()| end.reason))
+        Closed::new(self.end_for_good(end).map_or_else(|before| before.reason, |()| end.reason))
     }
 
     /// What it means that the idle timer has fired.
@@ -275,6 +285,32 @@ impl<T, C> Record<T, C> {
         self.phase.end(end).inspect(|()| self.core.tallies.ended(end))
     }
 
+    /// The same, and no timer of the session runs any more, but for the one whose
+    /// driver reports the end.
+    pub(crate) fn end_for_good(&self, end: End) -> Result<(), End> {
+        self.end(end).inspect(|()| self.retire_timers(end.reported_by))
+    }
+
+    /// No timer of the session runs any more, but for the one whose driver reports
+    /// its end.
+    pub(crate) fn retire_timers(&self, reported_by: ReportedBy) {
+        let Some(Timers { idle, init, life }) = &self.timers else { return };
+        let timers = [
+            (TimerKind::Idle, Some(idle)),
+            (TimerKind::Init, init.as_ref()),
+            (TimerKind::Life, life.as_ref()),
+        ];
+        let others =
+            timers.into_iter().filter(|&(kind, _)| reported_by != ReportedBy::Driver(kind));
+        others.filter_map(|(_, timer)| timer).for_each(|timer| self.retire_timer(timer));
+    }
+
+    /// The timer ends nothing any more, though handles of the session stay.
+    fn retire_timer(&self, timer: &SessionTimer<T, C>) {
+        drop(timer.retire());
+        self.core.first_end.ends(&self.core.wheel, &timer.spot());
+    }
+
     /// The owner is dropped. Its slot goes back after this.
     pub(crate) fn release(&self) {
         let reason = self.core.closed().unwrap_or(CloseReason::Released);
@@ -294,6 +330,17 @@ impl<T, C> Record<T, C> {
         match self.phase.load() {
             Phase::Closing(End { passes_slot: true, .. }) => {}
             _ => self.core.counter.release(1),
+        }
+    }
+}
+
+impl<T, C> Drop for Record<T, C> {
+    fn drop(&mut self) {
+        let Some(Timers { idle, init, life }) = self.timers.take() else { return };
+        for timer in [Some(idle), init, life].into_iter().flatten() {
+            let spot = timer.spot();
+            drop(timer);
+            self.core.first_end.ends(&self.core.wheel, &spot);
         }
     }
 }
