@@ -58,6 +58,7 @@ mod limit;
 mod limit_serde;
 mod rate;
 mod sync;
+mod unwind;
 mod wheel;
 
 #[cfg(doc)]
@@ -79,7 +80,7 @@ pub use clock_tokio::TokioClock;
 pub use counts::cache_model;
 pub use counts::{
     Overrides, OwnedSubjectPermit, SubjectAtLimit, SubjectCounts, SubjectError, SubjectPermit,
-    SubjectTooLong,
+    SubjectTooLong, ToSubject,
 };
 #[cfg(feature = "tokio")]
 pub use gate::TokioReaper;

@@ -17,6 +17,7 @@ use super::map::SubjectCounts;
 use super::node::NodePtr;
 use super::permit::{OwnedSubjectPermit, StripedSubjectPermit, SubjectPermit};
 use super::probe::{Bytes, Value};
+use super::to_subject::ToSubject;
 use crate::limit::Limit;
 use crate::sync::striped_arc::ArcStripe;
 
@@ -59,7 +60,7 @@ where
     ) -> Result<SubjectPermit<'_, K, S>, SubjectError>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         self.enter(subject, limit).map(|node| SubjectPermit::holding(self, node))
     }
@@ -77,7 +78,7 @@ where
     ) -> Result<OwnedSubjectPermit<K, S>, SubjectError>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         self.enter(subject, limit).map(|node| OwnedSubjectPermit::holding(Arc::clone(self), node))
     }
@@ -85,7 +86,7 @@ where
     fn enter<Q>(&self, subject: &Q, limit: Limit) -> Result<NodePtr<K>, SubjectError>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         if limit == Limit::at_most(0) {
             return Err(SubjectAtLimit::new(limit).into());
@@ -102,10 +103,12 @@ where
     ) -> Result<NodePtr<K>, SubjectAtLimit>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         let entered = match is_inline::<K>() {
-            true => with_bytes(subject, |bytes| self.list.acquire(hash, limit, &Bytes(bytes))),
+            true => with_bytes::<K, _, _>(subject, |bytes| {
+                self.list.acquire(hash, limit, &Bytes(bytes))
+            }),
             false => self.list.acquire(hash, limit, &Value(subject)),
         };
         entered.map_err(|Full| SubjectAtLimit::new(limit))
@@ -121,7 +124,7 @@ where
     ) -> Result<StripedSubjectPermit<K, S>, SubjectAtLimit>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         let node = map.enter_hashed(subject, hash, limit)?;
         Ok(StripedSubjectPermit::holding(map.clone(), node))

@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::evict::NoVictim;
 use super::rejected::{Cause, Rejected};
 use crate::clock::Clock;
-use crate::counts::{StripedSubjectPermit, SubjectCounts};
+use crate::counts::{StripedSubjectPermit, SubjectCounts, ToSubject};
 use crate::gate::core::SOME_TIME;
 use crate::gate::handle::Gate;
 use crate::gate::session::handle::Activity;
@@ -89,7 +89,7 @@ where
     pub fn reserve<Q>(&self, subject: Option<&Q>, tag: T) -> Result<Reservation<K, T, C>, Rejected>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         Ok(self.reserve_as(subject, tag, InitialPhase::Pending)?.0)
     }
@@ -116,7 +116,7 @@ where
     pub fn admit<Q>(&self, subject: Option<&Q>, tag: T) -> Result<Session<K, T, C>, Rejected>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         let (reservation, now) = self.reserve_as(subject, tag, InitialPhase::Established)?;
         reservation.commit_at(now)
@@ -166,7 +166,7 @@ where
     ) -> Result<(Session<K, T, C>, Activity<T, C>), Rejected>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         let (reservation, now) = self.reserve_as(subject, tag, InitialPhase::Active)?;
         reservation.commit_active_at(now)
@@ -181,7 +181,7 @@ where
     ) -> Result<(Reservation<K, T, C>, u64), Rejected>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         match subject {
             Some(name) => self.reserve_with(|| self.slot_of(name), tag, initial),
@@ -223,7 +223,7 @@ where
     fn slot_of<Q>(&self, name: &Q) -> Result<(Option<SubjectSlot<K>>, (u64, u64)), Refusal>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         let too_long = |_| Refusal::for_good(Cause::SubjectTooLong);
         self.subjects.check_len(name).map_err(too_long)?;

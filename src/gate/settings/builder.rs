@@ -23,8 +23,24 @@ use crate::limit::Limit;
 #[must_use = "a builder does nothing until `build`"]
 pub struct GateBuilder<K: 'static, T = (), C = SystemClock> {
     draft: Draft<K>,
-    clock: Box<dyn FnOnce(Duration) -> C>,
+    clock: ClockSource<C>,
     gate: PhantomData<fn() -> T>,
+}
+
+/// Where a gate's clock comes from.
+enum ClockSource<C> {
+    /// Made for a length of tick.
+    Made(fn(Duration) -> C),
+    Given(C),
+}
+
+impl<C> ClockSource<C> {
+    fn of(self, tick: Duration) -> C {
+        match self {
+            Self::Made(make) => make(tick),
+            Self::Given(clock) => clock,
+        }
+    }
 }
 
 impl<K: 'static, T> Gate<K, T> {
@@ -62,9 +78,11 @@ impl<K: 'static, T, C> GateBuilder<K, T, C> {
     }
 
     /// Refuses text and byte subjects of more than `bytes` bytes, instead of
-    /// more than 1,024.
+    /// more than 1,024. Only for such subjects: `String`, `Vec<u8>`, and text and bytes
+    /// that are boxed, shared or `Cow`.
     pub fn max_subject_len(mut self, bytes: u32) -> Self {
         self.draft.config.max_subject_len = bytes;
+        self.draft.chose_max_subject_len = true;
         self
     }
 
@@ -99,7 +117,8 @@ impl<K: 'static, T, C> GateBuilder<K, T, C> {
         self
     }
 
-    /// Ends a session so long after its commit, whatever is in flight.
+    /// Ends a session so long after its commit, whatever is in flight, and pending or
+    /// not. Longer timeouts than this are cut to it.
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
         self.draft.config.max_lifetime = Some(lifetime);
         self
@@ -114,6 +133,10 @@ impl<K: 'static, T, C> GateBuilder<K, T, C> {
     /// Allows what is an error otherwise: a limit of 0, and a limit whose
     /// sessions nothing ends if nobody drops them. Such a gate may shut out
     /// everybody for ever.
+    ///
+    /// No timeout ends a [reservation](crate::Reservation), in any gate: it holds its
+    /// slots until it is committed or dropped, and one that is forgotten holds them for
+    /// ever.
     pub fn may_lock_out_for_ever(mut self) -> Self {
         self.draft.config.may_lock_out_for_ever = true;
         self
@@ -127,9 +150,8 @@ impl<K: 'static, T, C> GateBuilder<K, T, C> {
 
     /// Takes the time from this clock, whose ticks are of the length given
     /// by [`tick`](Self::tick).
-    pub fn clock<D: 'static>(self, clock: D) -> GateBuilder<K, T, D> {
-        let clock = Box::new(move |_| clock);
-        GateBuilder { draft: self.draft, clock, gate: PhantomData }
+    pub fn clock<D>(self, clock: D) -> GateBuilder<K, T, D> {
+        GateBuilder { draft: self.draft, clock: ClockSource::Given(clock), gate: PhantomData }
     }
 }
 
@@ -148,15 +170,15 @@ where
     /// timeouts that are off, so that sessions which nobody drops would fill
     /// the limit for ever.
     pub fn build(self) -> Result<Gate<K, T, C>, GateError> {
-        self.draft.config.check_new()?;
-        let clock = (self.clock)(self.draft.config.tick);
+        self.draft.check()?;
+        let clock = self.clock.of(self.draft.config.tick);
         Ok(Gate::new(self.draft, clock))
     }
 }
 
 impl<K: 'static, T> From<GateConfig<K>> for GateBuilder<K, T> {
     fn from(config: GateConfig<K>) -> Self {
-        Self { draft: config.into(), clock: Box::new(SystemClock::new), gate: PhantomData }
+        Self { draft: config.into(), clock: ClockSource::Made(SystemClock::new), gate: PhantomData }
     }
 }
 
