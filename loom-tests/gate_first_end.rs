@@ -60,20 +60,26 @@ fn the_time_told_follows_who_leaves_during_the_search() {
     });
 }
 
+/// The other session is in use, so that the one that comes is the first to end.
 #[test]
 fn the_time_told_follows_who_comes_during_the_search() {
     model(|| {
-        let gate = gate(1);
-        let (coming, session) = (gate.clone(), std::sync::Arc::new(std::sync::Mutex::new(None)));
+        let gate = gate(2);
+        let other = admit(&gate, 1);
+        let request = other.enter().unwrap();
+        let (coming, asking) = (gate.clone(), gate.clone());
+        let session = std::sync::Arc::new(std::sync::Mutex::new(None));
         let set = std::sync::Arc::clone(&session);
         race([
-            asks(&gate),
-            Box::new(move || *set.lock().unwrap() = coming.admit_anonymous(1).ok()),
+            Box::new(move || *set.lock().unwrap() = Some(admit(&coming, 2))) as Thread,
+            Box::new(move || {
+                if asking.available() == 0 {
+                    told(&asking);
+                }
+            }),
         ]);
-        let session = session.lock().unwrap().take();
-        if session.is_some() {
-            assert_eq!(told(&gate), 2 * TICK);
-        }
+        assert_eq!(told(&gate), 2 * TICK);
+        drop(request);
     });
 }
 
