@@ -3,7 +3,8 @@
 //! `admit.rs`.
 //!
 //! *What may never happen here*: an admission that keeps a part of what it took and
-//! fails; a refusal that writes a word that other clients read; a session that is
+//! fails; a refusal that writes a word that other clients read, but for the search for
+//! the first end; a session that is
 //! evicted while it is busy or pending, or for a newcomer that is then refused.
 
 mod admit;
