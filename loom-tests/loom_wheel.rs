@@ -9,3 +9,4 @@ extern crate headcount as product;
 
 mod support;
 mod wheel;
+mod wheel_retire;

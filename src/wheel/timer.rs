@@ -229,6 +229,13 @@ impl<T, C> Timer<T, C> {
         None
     }
 
+    /// [`retire`](Self::retire), which models race.
+    #[cfg(feature = "loom")]
+    #[doc(hidden)]
+    pub fn retire_in_a_model(&self) -> Option<T> {
+        self.retire()
+    }
+
     /// Where it is, for who asks after its end whether it was there.
     pub(crate) fn spot(&self) -> Spot<T, C> {
         Spot { shared: self.shared, number: self.number }
