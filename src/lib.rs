@@ -33,7 +33,7 @@
 //! ```
 //!
 //! Read the source in this order: `admission/mod.rs`, its models in
-//! `loom-tests/admission.rs`, `counts/mod.rs`, `clock.rs`, `clock_tokio.rs`, `wheel/mod.rs`,
+//! `loom-tests/admission.rs`, `counts/mod.rs`, `clock/mod.rs`, `wheel/mod.rs`,
 //! `rate/mod.rs`, `gate/mod.rs`, then the pages under `docs`, which are compiled
 //! into this documentation as [`docs`].
 
@@ -49,8 +49,6 @@ compile_error!(
 
 mod admission;
 mod clock;
-#[cfg(feature = "tokio")]
-mod clock_tokio;
 mod counts;
 mod gate;
 mod limit;
@@ -72,9 +70,9 @@ mod readme {}
 pub use admission::{
     AcquireManyError, AdmissionCounter, AtCapacity, MergeError, OwnedPermit, Permit, SplitError,
 };
-pub use clock::{Clock, CoarseClock, ManualClock, SystemClock};
 #[cfg(feature = "tokio")]
-pub use clock_tokio::TokioClock;
+pub use clock::TokioClock;
+pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "loom")]
 #[doc(hidden)]
 pub use counts::cache_model;

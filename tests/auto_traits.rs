@@ -19,7 +19,7 @@ type TestClock = Arc<ManualClock>;
 #[test]
 fn every_public_type_has_them_all() {
     all!(AcquireManyError, AdmissionCounter, AtCapacity, MergeError<Permit<'static>>, OwnedPermit);
-    all!(Permit<'static>, SplitError, CoarseClock<ManualClock>, ManualClock, SystemClock);
+    all!(Permit<'static>, SplitError, ManualClock, SystemClock);
     all!(Overrides<String>, OwnedSubjectPermit<String>, SubjectAtLimit, SubjectCounts<String>);
     all!(Overrides<u64>, OwnedSubjectPermit<u64>, SubjectCounts<u64>, SubjectPermit<'static, u64>);
     all!(SubjectError, SubjectPermit<'static, String>, SubjectTooLong);

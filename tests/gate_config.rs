@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use headcount::{CapacityPolicy, Gate, GateBuilder, GateConfig, Limit};
+use headcount::{CapacityPolicy, Gate, GateBuilder, GateConfig, Limit, ManualClock, SystemClock};
 
 fn refused(edit: impl FnOnce(GateBuilder<String>) -> GateBuilder<String>) -> String {
     let error = edit(Gate::builder()).build().expect_err("it is refused");
@@ -27,6 +27,78 @@ fn every_bad_value_is_an_error_that_names_its_setting() {
     assert_eq!(refused(|gate| gate.init_timeout(forever)), "init_timeout");
     assert_eq!(refused(|gate| gate.idle_timeout(forever)), "idle_timeout");
     assert_eq!(refused(|gate| gate.max_lifetime(forever)), "max_lifetime");
+}
+
+#[test]
+fn a_tick_is_no_longer_than_what_is_measured_by_it() {
+    let tick = Duration::from_secs(2);
+    let short = tick - Duration::from_nanos(1);
+    assert_eq!(refused(|gate| gate.tick(Duration::MAX)), "tick");
+    assert_eq!(refused(|gate| gate.tick(tick).init_timeout(short)), "tick");
+    assert_eq!(refused(|gate| gate.tick(tick).idle_timeout(short)), "tick");
+    assert_eq!(refused(|gate| gate.tick(tick).max_lifetime(short)), "tick");
+    assert_eq!(refused(|gate| gate.tick(tick).rate(1, short)), "tick");
+    let gate: Gate<String> =
+        Gate::builder().tick(tick).init_timeout(tick).idle_timeout(tick).build().unwrap();
+    assert_eq!(gate.set_idle_timeout(Some(short)).unwrap_err().field(), "idle_timeout");
+    gate.set_max_lifetime(Some(tick)).unwrap();
+    assert_eq!(gate.max_lifetime(), Some(tick));
+}
+
+/// Without timeouts nothing is measured by a tick that is as long as there is.
+#[test]
+fn a_tick_as_long_as_a_duration_overflows_nothing() {
+    let gate: Gate<String> = Gate::builder()
+        .tick(Duration::MAX)
+        .no_init_timeout()
+        .no_idle_timeout()
+        .may_lock_out_for_ever()
+        .limit(Limit::at_most(1))
+        .build()
+        .unwrap();
+    let session = gate.admit(Some("a"), ()).unwrap();
+    assert!(gate.admit(Some("b"), ()).is_err() && gate.expired().is_empty());
+    session.touch().unwrap();
+}
+
+#[test]
+fn a_clock_has_ticks_of_the_gates_length() {
+    let tick = Duration::from_millis(10);
+    for clock in [SystemClock::new(tick), SystemClock::precise(tick)] {
+        assert_eq!(Gate::<String>::builder().clock(clock).build().unwrap_err().field(), "clock");
+        assert!(Gate::<String>::builder().clock(clock).tick(tick).build().is_ok());
+    }
+    assert!(Gate::<String>::builder().clock(ManualClock::new()).tick(tick).build().is_ok());
+}
+
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn the_clock_is_precise_where_a_time_is_under_fifty_of_its_steps() {
+    fn lag(edit: impl FnOnce(GateBuilder<String>) -> GateBuilder<String>) -> Duration {
+        edit(Gate::builder()).build().unwrap().clock().lag()
+    }
+    let cheap = SystemClock::default().lag();
+    let steps = |steps| cheap / 7 * steps;
+    let few = steps(50) - Duration::from_nanos(1);
+    let evicts = |floor, idle| {
+        move |gate: GateBuilder<String>| {
+            gate.at_capacity(CapacityPolicy::EvictIdle { floor }).idle_timeout(idle)
+        }
+    };
+    assert_eq!(lag(|gate| gate), cheap);
+    assert_eq!(lag(|gate| gate.rate(1, steps(50)).max_lifetime(steps(50))), cheap);
+    assert_eq!(lag(|gate| gate.init_timeout(few)), Duration::ZERO);
+    assert_eq!(lag(|gate| gate.idle_timeout(few)), Duration::ZERO);
+    assert_eq!(lag(|gate| gate.max_lifetime(few)), Duration::ZERO);
+    assert_eq!(lag(|gate| gate.rate(1, few)), Duration::ZERO);
+    // The floor of an eviction, and the order in which the idle make room.
+    assert_eq!(lag(evicts(steps(50), steps(1000))), cheap);
+    assert_eq!(lag(evicts(few, steps(1000))), Duration::ZERO);
+    assert_eq!(lag(evicts(steps(50), steps(999))), Duration::ZERO);
+    // By name.
+    let clock = SystemClock::precise(Duration::from_millis(1));
+    let gate = Gate::<String>::builder().clock(clock).build().unwrap();
+    assert_eq!(gate.clock().lag(), Duration::ZERO);
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn the_maximum_lifetime_is_told() {
     };
     assert_eq!(tells(None), None);
     assert_eq!(tells(Some(50 * MS)), Some(50 * MS));
-    assert_eq!(tells(Some(MS / 3)), Some(MS), "in ticks, rounded up");
+    assert_eq!(tells(Some(MS * 4 / 3)), Some(2 * MS), "in ticks, rounded up");
     let (changed, _) = gate(|gate| gate);
     changed.set_max_lifetime(Some(7 * MS)).unwrap();
     assert_eq!(changed.max_lifetime(), Some(7 * MS));

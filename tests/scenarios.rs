@@ -138,6 +138,53 @@ fn zero_entries() {
     assert_empty(&gate);
 }
 
+/// Past the last tick of the wheel every session would be idle at once: no clock comes there
+/// within a century.
+#[test]
+fn long_uptime() {
+    let refused = |tick: Duration, clock: ManualClock| {
+        let gate = Gate::<String>::builder().tick(tick).clock(clock).build();
+        gate.err().map(|error| error.field())
+    };
+    for nanos in [1, 1_000, 179_000] {
+        let tick = Duration::from_nanos(nanos);
+        let gate = Gate::<String>::builder().tick(tick).build();
+        assert_eq!(gate.unwrap_err().field(), "tick", "{tick:?}");
+        assert_eq!(refused(tick, ManualClock::new()), Some("tick"));
+    }
+    const LAST: u64 = headcount::TimerWheel::<()>::MAX_TICK;
+    for now in [LAST - 1, LAST, u64::MAX - 5, u64::MAX] {
+        assert_eq!(refused(MS, ManualClock::at(now)), Some("tick"), "from {now}");
+    }
+    assert_eq!(refused(MS, ManualClock::at(LAST / 2)), None, "278 years are left");
+
+    // The shortest tick, after a century but for a day.
+    let (tick, idle, days) = (Duration::from_micros(180), 10_000, 36_525 - 1);
+    let clock = Arc::new(ManualClock::new());
+    let gate = Gate::<String>::builder()
+        .tick(tick)
+        .idle_timeout(tick * idle)
+        .rate(1, tick * idle)
+        .clock(Arc::clone(&clock))
+        .build()
+        .unwrap();
+    let old = gate.admit(Some("a"), ()).unwrap();
+    let request = old.enter().unwrap();
+    let now = days * 24 * 60 * 60 * 1_000_000 / 180;
+    clock.set(now);
+    assert!(gate.expired().is_empty(), "a request is in flight");
+    let young = gate.admit(Some("b"), ()).unwrap();
+    drop(request);
+    assert_eq!(gate.admit(Some("c"), ()).unwrap_err().cause(), Cause::RateLimited);
+    clock.set(now + u64::from(idle) - 1);
+    assert!(gate.expired().is_empty(), "nobody has been idle for so long");
+    clock.set(now + u64::from(idle));
+    assert_eq!(gate.expired().len(), 2);
+    let reasons = [old, young].map(|session| session.reason());
+    assert_eq!(reasons, [Some(CloseReason::Idle); 2]);
+    assert!(gate.admit(Some("c"), ()).is_ok());
+}
+
 /// A future that gives its place up once, for the tests that drop it there.
 struct Yield(bool);
 

@@ -3,12 +3,13 @@
 //! away, or dropped with the wheel. And which payloads there can be.
 
 use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
 use headcount::{
-    Clock, CoarseClock, Expired, Hold, HoldError, ManualClock, SystemClock, Timer, TimerWheel,
-    WheelFull,
+    Clock, Expired, Hold, HoldError, ManualClock, SystemClock, Timer, TimerWheel, WheelFull,
 };
 
 fn wheel<T>() -> TimerWheel<T, ManualClock> {
@@ -228,9 +229,37 @@ fn one_clock_may_drive_several_wheels() {
     assert_eq!((timers.0.deadline(), timers.1.deadline()), (Some(6), Some(8)));
 
     let shared: Arc<dyn Clock> = clock;
-    let coarse: TimerWheel<u64, _> = TimerWheel::new(CoarseClock::new(shared));
-    coarse.clock().refresh();
-    assert_eq!(coarse.insert(1, 1).unwrap().deadline(), Some(7));
+    let third: TimerWheel<u64, _> = TimerWheel::new(shared);
+    assert_eq!(third.insert(1, 1).unwrap().deadline(), Some(7));
+}
+
+/// Past the last tick every timer is due, so none of these may get there while it is used.
+#[test]
+fn a_clock_whose_ticks_run_out_within_a_century_is_refused() {
+    /// Has ticks of this length, and stands at this one.
+    struct Stands(Duration, u64);
+    impl Clock for Stands {
+        fn now(&self) -> u64 {
+            self.1
+        }
+        fn tick_length(&self) -> Option<Duration> {
+            Some(self.0)
+        }
+    }
+    let is_refused = |micros, now| {
+        let clock = Arc::new(Stands(Duration::from_micros(micros), now));
+        catch_unwind(AssertUnwindSafe(|| drop(TimerWheel::<u64, _>::new(clock)))).is_err()
+    };
+    const LAST: u64 = TimerWheel::<u64>::MAX_TICK;
+    for (micros, now) in [(1, 0), (179, 0), (180, LAST / 100), (1000, LAST - 1), (1000, u64::MAX)] {
+        assert!(is_refused(micros, now), "{micros} us from tick {now}");
+    }
+    for (micros, now) in [(180, 0), (1000, 0), (1000, LAST / 2)] {
+        assert!(!is_refused(micros, now), "{micros} us from tick {now}");
+    }
+    // As a user has it.
+    let clock = SystemClock::new(Duration::from_micros(1));
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(TimerWheel::<u64>::new(clock)))).is_err());
 }
 
 #[test]

@@ -130,6 +130,12 @@
 //! timeout, so what comes while it sleeps is not due before it wakes. Whoever
 //! admits then has nobody to tell.
 //!
+//! *Why is a clock read in two ways?* A wait that begins at the time that a clock
+//! shows may begin early, since the clock lies behind: by a part of a tick, or by more
+//! where it is cheap. So what begins is reckoned from the most that the time can
+//! be, and what has come is judged by the least. Both come from one look. Who is told to
+//! come back waits by a clock of its own, so it is told to wait for the difference too.
+//!
 //! *Why does an eviction pass the slot on?* If the victim gave its slot back and
 //! the newcomer then took one, anybody could take it in between: the newcomer
 //! would have ended a session for nothing, and the count would dip. So the step

@@ -54,6 +54,25 @@
 //! shards churn faster: ours is at 0.45 to 0.86 of 64 mutexes, and at 0.58 to 0.84 of
 //! `scc::HashMap`.
 //!
+//! # Time
+//!
+//! - The default clock is read from a source that lies behind the time, by up to two of
+//!   its steps mostly and up to seven under load, of one to ten milliseconds each. Seven
+//!   are added wherever a wait begins, so that none ends early: a timeout is
+//!   longer by as much, the window of a gate's rate, the floor of an eviction and the time
+//!   told to who is refused too. [`SystemClock`](crate::SystemClock) says how late
+//!   an end can be, when the promise does not hold, and how time passes while a machine is
+//!   suspended.
+//! - A gate chooses the exact clock by itself where one of its times is so short
+//!   that this matters, when it is built. It does not choose again when a timeout is changed.
+//! - There is a cheap source on Linux and Android. Elsewhere an exact look is taken each
+//!   time, which costs three times as much.
+//! - A tick is 180 microseconds or longer: the ticks of a wheel last for a century then.
+//!   A wheel that is given a clock which does not say
+//!   [how long its ticks are](crate::Clock::tick_length) cannot look after that. A
+//!   [`SlidingWindow`](crate::SlidingWindow) is told a time with each call; its ticks
+//!   are 2^64, five centuries of nanoseconds.
+//!
 //! # The timer wheel
 //!
 //! - It fires when somebody calls `advance`; it has no thread and no task of its
@@ -143,7 +162,7 @@
 //!   sessions. A search for the oldest passes by all that are older and busy.
 //! - A gate that evicts without an idle timeout takes a session that was idle for
 //!   2^43 - 1 ticks, 278 years of milliseconds, for idle, and knows no order
-//!   once its clock is that far.
+//!   once its clock is that far (50 years of the shortest ticks).
 //! - Where the gate evicts, a refusal for capacity counts references to the
 //!   sessions that its search passes, and moves on those in use.
 //! - A slot that comes free after an eviction's last look at the count comes too
@@ -151,8 +170,9 @@
 //!   passed it may be the oldest when the eviction strikes.
 //! - Without an idle timeout, and under a limit that was lowered, sessions that
 //!   nobody drops hold their slots: nobody is evicted until enough have left.
-//! - A search for the least recently active judges by ticks: of those that were
-//!   last active in the same tick any may go.
+//! - A search for the least recently active judges by ticks, and by the steps of
+//!   the clock, of which a thousand are no longer than the idle timeout: of those
+//!   that were last active in the same one any may go.
 //!
 //! *Slower than others*, by the medians of five runs and their range: an admission and
 //! its end take place at 1.04 to 1.3 (0.23 to 2.2) times the speed of a manager of two

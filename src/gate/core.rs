@@ -25,6 +25,12 @@ use crate::wheel::TimerWheel;
 /// session of one subject must end.
 pub(super) const SOME_TIME: Duration = Duration::from_secs(1);
 
+/// How often a driver looks at a clock that lies behind by as much as it may.
+const LOOKS: u64 = 4;
+
+/// A moment as the clock shows it, rounded down and rounded up.
+pub(super) type BothWays = (u64, u64);
+
 /// What the wheel hands to the driver when a timer fires.
 pub(crate) struct TimerPayload<R> {
     pub(super) record: Weak<R>,
@@ -74,7 +80,7 @@ impl<R, C: Clock> Core<R, C> {
     }
 
     /// The same, and from which a timeout is reckoned that begins now.
-    pub(super) fn now_both_ways(&self) -> (u64, u64) {
+    pub(super) fn now_both_ways(&self) -> BothWays {
         self.wheel.clock().now_both_ways()
     }
 
@@ -83,22 +89,34 @@ impl<R, C: Clock> Core<R, C> {
         self.wheel.clock().now_rounded_up()
     }
 
-    /// When to come back, for a newcomer that found the gate full at `now`.
-    pub(super) fn retry_after(&self, now: u64) -> Duration {
+    /// When to come back, for a newcomer that found the gate full at this moment.
+    pub(super) fn retry_after(&self, moment @ (now, _): BothWays) -> Duration {
         match self.first_end.tick(now, &self.wheel, &self.tallies.commits) {
-            Some(first) => self.duration_of(first.saturating_sub(now).max(1)),
+            Some(first) => self.wait(first.saturating_sub(now).max(1), moment),
             None => SOME_TIME,
         }
     }
 
-    /// How long a driver may sleep at `now`. Never longer than the shortest
-    /// timeout, so that none that starts meanwhile ends before it wakes.
-    pub(super) fn may_sleep(&self, now: u64) -> Duration {
+    /// So many ticks from this moment on, for who waits them by another clock:
+    /// by this one they have passed then, even if it lies behind by as much as it may.
+    pub(super) fn wait(&self, ticks: u64, (now, rounded_up): BothWays) -> Duration {
+        self.duration_of(ticks.saturating_add(rounded_up.saturating_sub(now)))
+    }
+
+    /// How long a driver may sleep from this moment on. Never longer than the
+    /// shortest timeout, so that none that starts meanwhile ends before it wakes.
+    pub(super) fn may_sleep(&self, (now, rounded_up): BothWays) -> Duration {
         let next = self.wheel.next_deadline().unwrap_or(NEVER);
+        // What is due may not be so yet by a clock that lies behind: it is looked at a
+        // few times until it surely is. And the wheel may not know better than the past
+        // while others insert.
+        let least = (rounded_up.saturating_sub(now) / LOOKS).max(1);
         match self.closed() {
             Some(_) if next < NEVER => self.duration_of(1),
-            // The wheel may not know better than the past while others insert.
-            _ => self.duration_of(next.saturating_sub(now).max(1).min(self.timeouts.shortest())),
+            _ => {
+                let sleeps = next.saturating_sub(now).max(least);
+                self.duration_of(sleeps.min(self.timeouts.shortest()))
+            }
         }
     }
 }
@@ -184,5 +202,38 @@ impl Timeouts {
 
     fn shortest(&self) -> u64 {
         load_settled(&self.shortest)
+    }
+}
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    use super::*;
+    use crate::gate::handle::Gate;
+
+    /// May lie behind by 280 ticks.
+    struct Behind;
+
+    impl Clock for Behind {
+        fn now(&self) -> u64 {
+            1_000
+        }
+
+        fn now_rounded_up(&self) -> u64 {
+            1_280
+        }
+    }
+
+    #[test]
+    fn a_driver_looks_a_few_times_at_a_clock_that_lies_behind() {
+        let second = Duration::from_secs(1);
+        let builder = Gate::<String>::builder().idle_timeout(second).init_timeout(10 * second);
+        let gate = builder.clock(Behind).build().unwrap();
+        let _session = gate.admit(Some("a"), ()).unwrap();
+        let sleeps = |now| gate.core.may_sleep((now, now + 280)).as_millis();
+        let next = gate.next_deadline().unwrap();
+        assert!((1_001..=2_280).contains(&next), "{next}");
+        assert_eq!(sleeps(next - 100), 100, "until it is due");
+        assert_eq!([next - 1, next].map(sleeps), [70, 70], "and until the clock shows that");
+        assert_eq!(sleeps(next.saturating_sub(5_000)), 1_000, "one may come meanwhile");
     }
 }

@@ -109,7 +109,7 @@ impl Starts {
 /// At most so many cells, a power of two, as far apart as can be.
 fn first_starts(cells: u32, most: u32) -> impl Iterator<Item = u32> {
     let bits = most.checked_ilog2().unwrap_or(0);
-    (0..1 << bits).map(move |number: u32| (u64::from(number) * u64::from(cells) >> bits) as u32)
+    (0..1 << bits).map(move |number: u32| ((u64::from(number) * u64::from(cells)) >> bits) as u32)
 }
 
 #[inline]

@@ -1,4 +1,4 @@
-//! Read after `clock.rs`. The timer wheel: a hierarchical wheel for timers that
+//! Read after `clock/mod.rs`. The timer wheel: a hierarchical wheel for timers that
 //! are mostly touched or cancelled and rarely fire.
 //!
 //! *Origin*: Varghese and Lauck's hierarchical wheel (1987), with the lazy
@@ -16,7 +16,7 @@
 //! later than any of its timers is due (`slot.rs`, `hint.rs`); nodes are few
 //! (`sweep.rs`).
 //!
-//! *Read in this order*: `word.rs`, `level.rs`, `node.rs`, `arena.rs`,
+//! *Read in this order*: `word.rs`, `level.rs`, `horizon.rs`, `node.rs`, `arena.rs`,
 //! `free_list.rs`, `slot.rs`, `hint.rs`, `shard.rs`, `visit.rs`, `advance.rs`,
 //! `sweep.rs`, `adopt.rs`, `timer.rs`, `timer_wheel.rs`, `earliest.rs`. The page `docs::wheel`
 //! has the pictures, and every race with its ruling.
@@ -34,6 +34,7 @@ mod earliest;
 mod error;
 mod free_list;
 mod hint;
+mod horizon;
 mod level;
 mod node;
 mod shard;
@@ -46,6 +47,7 @@ mod word;
 
 pub(crate) use earliest::TimerId;
 pub use error::{Expired, HoldError, WheelFull};
+pub(crate) use horizon::lasts_a_century;
 pub use timer::{Hold, Timer};
 pub(crate) use timer::{Spot, Unused};
 pub use timer_wheel::{Advanced, TimerWheel};

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::arena::MOST;
 use super::error::WheelFull;
+use super::horizon::check_clock;
 use super::level::MAX_TICK;
 use super::shard::{Shard, Shared};
 use super::timer::Timer;
@@ -110,7 +111,8 @@ pub struct Advanced {
 impl<T, C> TimerWheel<T, C> {
     /// The last tick that a deadline can have; later ones are taken as this.
     /// At a millisecond a tick, 557 years. Once a clock is past it every timer
-    /// is due.
+    /// is due, so [`new`](Self::new) refuses one that would come there within a
+    /// century, if its [ticks have a length](Clock::tick_length).
     pub const MAX_TICK: u64 = MAX_TICK;
 
     /// Timers fired by none and cancelled by none, exact while nobody else
@@ -276,7 +278,13 @@ impl<T, C> TimerWheel<T, C> {
 impl<T, C: Clock> TimerWheel<T, C> {
     /// An empty wheel with about as many shards as the machine has threads, 4
     /// to 16.
+    ///
+    /// # Panics
+    ///
+    /// If the clock would come to [the last tick](Self::MAX_TICK) within a century, such
+    /// as one that begins now with ticks under 180 microseconds.
     pub fn new(clock: C) -> Self {
+        check_clock(&clock);
         let clock = Arc::new(clock);
         let shards = Self::make_shards(&clock, default_shards(), MOST);
         Self { shards, clock, most_timers: usize::MAX, turn: AtomicUsize::new(0) }

@@ -1,16 +1,20 @@
 //! Drives steps through the gate's whole API and a sequential model. The
 //! property test and the fuzz target drive the same steps through it.
 
+//!
+//! Time is that of a clock that sees parts of ticks and lies behind, so that
+//! every rounding of the gate is under it.
+
 #[path = "gate_spec.rs"]
 mod spec;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use headcount::{
-    Activity, CapacityPolicy, Cause, CloseReason, Gate, Limit, ManualClock, Reservation, Session,
-};
+use headcount::{Activity, CapacityPolicy, Cause, CloseReason, Gate, Limit, Reservation, Session};
 use spec::{INIT, LIFE, MOST, Model, Tag, WINDOW};
+
+use crate::parts_clock::{PARTS, PartsClock};
 
 /// One call. Indices are taken modulo the number of what they select.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +40,7 @@ pub enum Step {
     Close(usize),
     /// Drops the owner.
     Drop(usize),
-    /// Time passes and nobody drives.
+    /// So many parts of ticks pass and nobody drives.
     Wait(u64),
     /// `expired`
     Expire,
@@ -50,12 +54,11 @@ pub enum Step {
     CloseAll,
 }
 
-type Clock = Arc<ManualClock>;
+type Clock = Arc<PartsClock>;
 
 /// The real gate beside the model, in the same order.
 struct Run {
     gate: Gate<u8, Tag, Clock>,
-    clock: Clock,
     model: Model,
     reservations: Vec<Reservation<u8, Tag, Clock>>,
     sessions: Vec<Session<u8, Tag, Clock>>,
@@ -63,13 +66,14 @@ struct Run {
     next: Tag,
 }
 
-/// Runs `steps`, each of which must be answered as the model says.
+/// Runs `steps`, each of which must be answered as the model says, by this clock.
 pub fn run(
     (limit, subject_limit, idle): (u32, u32, u64),
     policy: Option<Option<u64>>,
+    clock: PartsClock,
     steps: &[Step],
 ) {
-    let clock = Arc::new(ManualClock::new());
+    let clock = Arc::new(clock);
     let ticks = Duration::from_millis;
     let idle = idle.max(policy.flatten().unwrap_or(0));
     let gate = Gate::builder()
@@ -88,8 +92,12 @@ pub fn run(
         .clock(Arc::clone(&clock))
         .build()
         .expect("a good configuration");
+    let (now, rounded_up) = clock.both_ways_at(0);
     let model = Model {
-        now: 0,
+        parts: 0,
+        now,
+        rounded_up,
+        clock,
         limit,
         subject_limit,
         idle,
@@ -98,13 +106,14 @@ pub fn run(
         reserved: Vec::new(),
         seats: Vec::new(),
         window: Vec::new(),
+        admissions: Vec::new(),
         untold: Vec::new(),
         admitted: 0,
         rejected: [0; Cause::ALL.len()],
         ended: [0; CloseReason::ALL.len()],
     };
     let (reservations, sessions, activities) = (Vec::new(), Vec::new(), Vec::new());
-    let mut run = Run { gate, clock, model, reservations, sessions, activities, next: 0 };
+    let mut run = Run { gate, model, reservations, sessions, activities, next: 0 };
     for &step in steps {
         run.step(step);
         run.compare(step);
@@ -169,7 +178,7 @@ impl Run {
             Step::Undo(index) => {
                 let Some(index) = at(index, self.reservations.len()) else { return };
                 let seat = model.reserved.remove(index);
-                model.window.retain(|&(tag, _)| tag != seat.tag);
+                model.undo(seat.tag);
                 drop(self.reservations.remove(index));
             }
             Step::Establish(index) => {
@@ -197,22 +206,17 @@ impl Run {
                 let Some(index) = at(index, self.activities.len()) else { return };
                 let activity = self.activities.remove(index);
                 let tag = *activity.session().tag();
-                if let Some(seat) = model.seats.iter_mut().find(|seat| seat.tag == tag) {
-                    seat.busy -= 1;
-                    if !seat.is_pending {
-                        seat.idle_at = seat.idle_at.max(model.now + seat.idle);
-                    }
+                if let Some(index) = model.seats.iter().position(|seat| seat.tag == tag) {
+                    model.seats[index].busy -= 1;
+                    model.active(index);
                 }
                 drop(activity);
             }
             Step::Touch(index) => {
                 let Some(index) = at(index, self.sessions.len()) else { return };
-                let seat = &mut model.seats[index];
                 let outcome = self.sessions[index].touch();
-                assert_eq!(outcome.err().map(|closed| closed.reason), seat.end);
-                if !seat.is_pending {
-                    seat.idle_at = seat.idle_at.max(model.now + seat.idle);
-                }
+                assert_eq!(outcome.err().map(|closed| closed.reason), model.seats[index].end);
+                model.active(index);
             }
             Step::Close(index) => {
                 let Some(index) = at(index, self.sessions.len()) else { return };
@@ -230,10 +234,7 @@ impl Run {
                 model.seats.remove(index);
                 drop(self.sessions.remove(index));
             }
-            Step::Wait(ticks) => {
-                model.now += ticks;
-                self.clock.advance(ticks);
-            }
+            Step::Wait(parts) => model.wait(parts),
             Step::Expire => self.expire(),
             Step::SetLimit(limit) => {
                 let old = self.gate.set_limit(Limit::at_most(limit));
@@ -276,6 +277,7 @@ impl Run {
             match (seat.end, reason) {
                 (None, Some(reason)) => {
                     assert!(due.contains(&reason), "{reason:?} is none of {due:?}");
+                    seat.must_end(reason, self.model.parts);
                     self.model.end(index, reason);
                 }
                 (None, None) => assert_eq!(due, [], "it is due"),
@@ -314,7 +316,10 @@ fn evicted(model: &mut Model, sessions: &[Session<u8, Tag, Clock>], victims: &[T
     let new: Vec<_> = (0..sessions.len()).filter(is_new).collect();
     assert_eq!(new.len(), victims.len().min(1), "of {victims:?}");
     for index in new {
-        assert!(victims.contains(&model.seats[index].tag));
+        let seat = &model.seats[index];
+        assert!(victims.contains(&seat.tag));
+        let floor = model.policy.flatten().unwrap_or(0);
+        assert!(model.parts - seat.active >= floor * PARTS, "before the floor");
         assert_eq!(sessions[index].reason(), Some(CloseReason::Evicted));
         model.end(index, CloseReason::Evicted);
         model.untold.push(model.seats[index].tag);

@@ -1,8 +1,15 @@
 //! A gate as one thread would write it: what the real one must answer.
+//!
+//! It knows what the gate's clock says, by which it answers exactly, and the time that
+//! the clock may not know, in parts of ticks, by which it checks what is promised: that
+//! nothing ends early, and that no window holds too many.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use headcount::{Cause, CloseReason, Rejected};
+
+use crate::parts_clock::{PARTS, PartsClock};
 
 pub type Tag = u32;
 
@@ -23,6 +30,9 @@ pub struct Seat {
     pub idle_at: u64,
     pub init_at: u64,
     pub life_at: u64,
+    /// In parts: its last activity, and its commit.
+    pub active: u64,
+    pub born: u64,
     pub end: Option<CloseReason>,
 }
 
@@ -54,11 +64,28 @@ impl Seat {
         ];
         due.into_iter().filter(|&(holds, _)| holds).map(|(_, reason)| reason).collect()
     }
+
+    /// It ends for this reason at that time, which must not be early.
+    pub fn must_end(&self, reason: CloseReason, parts: u64) {
+        let (since, ticks) = match reason {
+            CloseReason::Idle => (self.active, self.idle),
+            CloseReason::InitTimeout => (self.born, INIT),
+            CloseReason::MaxLifetime => (self.born, LIFE),
+            _ => return,
+        };
+        let passed = parts - since;
+        assert!(passed >= ticks * PARTS, "{reason:?} after {passed} parts of {ticks} ticks");
+    }
 }
 
 /// A sequential gate.
 pub struct Model {
+    /// The time in parts, and what the gate's clock makes of it.
+    pub parts: u64,
     pub now: u64,
+    pub rounded_up: u64,
+    /// For what it would say at other times.
+    pub clock: Arc<PartsClock>,
     pub limit: u32,
     pub subject_limit: u32,
     pub idle: u64,
@@ -69,6 +96,8 @@ pub struct Model {
     pub seats: Vec<Seat>,
     /// When each admission leaves the rate window, by its tag.
     pub window: Vec<(Tag, u64)>,
+    /// When each admission was, in parts, by its tag.
+    pub admissions: Vec<(Tag, u64)>,
     /// Evicted, and no driver has told of it.
     pub untold: Vec<Tag>,
     pub admitted: u64,
@@ -77,6 +106,13 @@ pub struct Model {
 }
 
 impl Model {
+    /// It is later by so many parts.
+    pub fn wait(&mut self, parts: u64) {
+        self.parts += parts;
+        self.clock.set_parts(self.parts);
+        (self.now, self.rounded_up) = self.clock.both_ways_at(self.parts);
+    }
+
     pub fn held(&self, subject: u8) -> u32 {
         let seats = self.seats.iter().chain(&self.reserved);
         seats.filter(|seat| seat.subject == Some(subject)).count() as u32
@@ -117,7 +153,10 @@ impl Model {
     }
 
     pub fn reserve(&mut self, tag: Tag, subject: Option<u8>) -> Seat {
-        self.window.push((tag, self.now + WINDOW));
+        self.window.push((tag, self.rounded_up + WINDOW));
+        let is_recent = |&&(_, at): &&(Tag, u64)| self.parts - at < WINDOW * PARTS;
+        assert!(self.admissions.iter().filter(is_recent).count() < MOST, "over the rate");
+        self.admissions.push((tag, self.parts));
         let (idle, never) = (self.idle.min(LIFE), u64::MAX);
         let (is_pending, busy, end) = (true, 0, None);
         Seat {
@@ -129,21 +168,39 @@ impl Model {
             idle_at: never,
             init_at: never,
             life_at: never,
+            active: 0,
+            born: 0,
             end,
         }
     }
 
     pub fn commit(&mut self, mut seat: Seat) {
         self.admitted += 1;
-        (seat.init_at, seat.life_at) = (self.now + INIT, self.now + LIFE);
+        (seat.init_at, seat.life_at) = (self.rounded_up + INIT, self.rounded_up + LIFE);
+        seat.born = self.parts;
         self.seats.push(seat);
     }
 
     pub fn establish(&mut self, index: usize) {
-        let seat = &mut self.seats[index];
-        if std::mem::take(&mut seat.is_pending) {
-            seat.idle_at = self.now + seat.idle;
+        if std::mem::take(&mut self.seats[index].is_pending) {
+            self.seats[index].idle_at = 0;
+            self.active(index);
         }
+    }
+
+    /// The session is active, or something in it ends.
+    pub fn active(&mut self, index: usize) {
+        let seat = &mut self.seats[index];
+        if !seat.is_pending {
+            seat.idle_at = seat.idle_at.max(self.rounded_up + seat.idle);
+            seat.active = self.parts;
+        }
+    }
+
+    /// The reservation never was.
+    pub fn undo(&mut self, tag: Tag) {
+        self.window.retain(|&(other, _)| other != tag);
+        self.admissions.retain(|&(other, _)| other != tag);
     }
 
     pub fn end(&mut self, index: usize, reason: CloseReason) {
@@ -156,7 +213,10 @@ impl Model {
         self.rejected[refused.cause() as usize] += 1;
         if refused.cause() == Cause::RateLimited {
             let first = self.window.iter().map(|&(_, leaves)| leaves).min().unwrap();
-            assert_eq!(refused.retry_after(), Some(Duration::from_millis(first - self.now)));
+            let ticks = (first - self.now) + (self.rounded_up - self.now);
+            assert_eq!(refused.retry_after(), Some(Duration::from_millis(ticks)));
+            let (then, _) = self.clock.both_ways_at(self.parts + ticks * PARTS);
+            assert!(then >= first, "told to come back too early");
         }
         if refused.cause() == Cause::AtCapacity {
             self.assert_when_to_come_back(refused);

@@ -1,59 +1,60 @@
 //! One lock around all: the sessions by id, the counts by subject, the total; and
 //! where they may have to make room, the sessions in order.
 //! As good as that gets: a refusal looks and changes nothing, the clock is read
-//! before the lock is taken, and what a session held is freed after it.
+//! before the lock is taken, and what a session held is freed after it. `N` is the clock.
 
 use std::collections::{HashMap, VecDeque};
+use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Instant;
 
 use headcount::Cause;
 
+use super::moment::Moment;
 use super::order::Order;
 use super::sessions::{IDLE, Limits, Manager, SUBJECT_LIMIT, Sessions};
 
 /// Either lock that people take.
-pub trait Lock: Send + Sync + 'static {
-    fn new(state: State) -> Self;
-    fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R;
+pub trait Lock<N>: Send + Sync + 'static {
+    fn new(state: State<N>) -> Self;
+    fn with<R>(&self, f: impl FnOnce(&mut State<N>) -> R) -> R;
 }
 
-pub type StdMutex = std::sync::Mutex<State>;
+pub type StdMutex<N> = std::sync::Mutex<State<N>>;
 
-impl Lock for StdMutex {
-    fn new(state: State) -> Self {
+impl<N: Moment> Lock<N> for StdMutex<N> {
+    fn new(state: State<N>) -> Self {
         Self::new(state)
     }
 
-    fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+    fn with<R>(&self, f: impl FnOnce(&mut State<N>) -> R) -> R {
         f(&mut self.lock().unwrap())
     }
 }
 
-pub type ParkingLot = parking_lot::Mutex<State>;
+pub type ParkingLot<N> = parking_lot::Mutex<State<N>>;
 
-impl Lock for ParkingLot {
-    fn new(state: State) -> Self {
+impl<N: Moment> Lock<N> for ParkingLot<N> {
+    fn new(state: State<N>) -> Self {
         Self::new(state)
     }
 
-    fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+    fn with<R>(&self, f: impl FnOnce(&mut State<N>) -> R) -> R {
         f(&mut self.lock())
     }
 }
 
 /// One session. A sweep would end those that are idle for too long and have
 /// nothing in flight; none is made here.
-struct Live {
+struct Live<N> {
     subject: Option<Arc<str>>,
-    last_active: Instant,
+    last_active: N,
     /// Where it stands in the order, while nothing is in flight.
-    rank: Instant,
+    rank: N,
     in_flight: u32,
 }
 
 /// What is to be freed: the session, and its subject with its last.
-type Gone = (Live, Option<(Arc<str>, Count)>);
+type Gone<N> = (Live<N>, Option<(Arc<str>, Count)>);
 
 /// What a subject has, by its name; the name again, to be shared.
 struct Count {
@@ -61,18 +62,18 @@ struct Count {
     held: u32,
 }
 
-pub struct State {
+pub struct State<N> {
     limits: Limits,
-    sessions: HashMap<u64, Live>,
+    sessions: HashMap<u64, Live<N>>,
     counts: HashMap<Arc<str>, Count>,
     total: u32,
     /// When each admission leaves the rate window.
-    window: VecDeque<Instant>,
-    order: Order,
+    window: VecDeque<N>,
+    order: Order<N>,
     is_closed: bool,
 }
 
-impl State {
+impl<N: Moment> State<N> {
     fn with(limits: Limits) -> Self {
         let room = limits.most as usize;
         Self {
@@ -87,12 +88,7 @@ impl State {
     }
 
     /// Who had to make room, if anybody.
-    fn admit(
-        &mut self,
-        subject: Option<&str>,
-        id: u64,
-        now: Instant,
-    ) -> Result<Option<Gone>, Cause> {
+    fn admit(&mut self, subject: Option<&str>, id: u64, now: N) -> Result<Option<Gone<N>>, Cause> {
         if self.is_closed {
             return Err(Cause::ShutDown);
         }
@@ -138,7 +134,7 @@ impl State {
         Ok(gone)
     }
 
-    fn end(&mut self, id: u64) -> Gone {
+    fn end(&mut self, id: u64) -> Gone<N> {
         let session = self.sessions.remove(&id).expect("it lives");
         self.total -= 1;
         self.order.leave(session.rank, id);
@@ -151,7 +147,7 @@ impl State {
         (session, gone)
     }
 
-    fn touch(&mut self, id: u64, now: Instant) {
+    fn touch(&mut self, id: u64, now: N) {
         let session = self.sessions.get_mut(&id).expect("it lives");
         session.last_active = now;
         if session.in_flight == 0 {
@@ -169,7 +165,7 @@ impl State {
         }
     }
 
-    fn finish(&mut self, id: u64, now: Instant) {
+    fn finish(&mut self, id: u64, now: N) {
         let session = self.sessions.get_mut(&id).expect("it lives");
         session.in_flight -= 1;
         session.last_active = now;
@@ -180,17 +176,17 @@ impl State {
     }
 }
 
-pub struct Locked<L>(L);
+pub struct Locked<L, N>(L, PhantomData<fn() -> N>);
 
-impl<L: Lock> Sessions for Locked<L> {
+impl<L: Lock<N>, N: Moment> Sessions for Locked<L, N> {
     type Session = u64;
 
     fn new(limits: Limits) -> Self {
-        Self(L::new(State::with(limits)))
+        Self(L::new(State::with(limits)), PhantomData)
     }
 
     fn admit(&self, subject: Option<&str>, id: u64) -> Result<u64, Cause> {
-        let now = Instant::now();
+        let now = N::now();
         let gone = self.0.with(|state| state.admit(subject, id, now))?;
         drop(gone);
         Ok(id)
@@ -201,7 +197,7 @@ impl<L: Lock> Sessions for Locked<L> {
     }
 
     fn touch(&self, id: &u64) {
-        let now = Instant::now();
+        let now = N::now();
         self.0.with(|state| state.touch(*id, now));
     }
 
@@ -210,10 +206,10 @@ impl<L: Lock> Sessions for Locked<L> {
     }
 }
 
-impl<L: Lock> Manager for Locked<L> {
+impl<L: Lock<N>, N: Moment> Manager for Locked<L, N> {
     fn request(&self, id: &u64) {
         self.0.with(|state| state.begin(*id));
-        let now = Instant::now();
+        let now = N::now();
         self.0.with(|state| state.finish(*id, now));
     }
 

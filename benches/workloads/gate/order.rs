@@ -2,18 +2,20 @@
 //! map, so that nobody is searched for. Empty where nobody makes room.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use headcount::CapacityPolicy;
 
+use super::moment::Moment;
+
 /// The sessions that have nothing in flight, by when they came, or by when they
 /// were last active.
-pub struct Order {
+pub struct Order<N> {
     policy: CapacityPolicy,
-    sessions: BTreeSet<(Instant, u64)>,
+    sessions: BTreeSet<(N, u64)>,
 }
 
-impl Order {
+impl<N: Moment> Order<N> {
     pub fn new(policy: CapacityPolicy) -> Self {
         Self { policy, sessions: BTreeSet::new() }
     }
@@ -25,25 +27,25 @@ impl Order {
         }
     }
 
-    pub fn enter(&mut self, rank: Instant, id: u64) {
+    pub fn enter(&mut self, rank: N, id: u64) {
         if self.policy != CapacityPolicy::Reject {
             self.sessions.insert((rank, id));
         }
     }
 
-    pub fn leave(&mut self, rank: Instant, id: u64) {
+    pub fn leave(&mut self, rank: N, id: u64) {
         if self.policy != CapacityPolicy::Reject {
             self.sessions.remove(&(rank, id));
         }
     }
 
     /// The rank of a session that was at `rank` before it was active.
-    pub fn rank(&self, rank: Instant, active: Instant) -> Instant {
+    pub fn rank(&self, rank: N, active: N) -> N {
         if self.floor().is_some() { active } else { rank }
     }
 
     /// Who is to go now.
-    pub fn first(&self, now: Instant) -> Option<u64> {
+    pub fn first(&self, now: N) -> Option<u64> {
         let &(rank, id) = self.sessions.first()?;
         (rank + self.floor().unwrap_or_default() <= now).then_some(id)
     }

@@ -2,33 +2,77 @@
 //! session.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use dashmap::DashMap;
-use headcount::{CapacityPolicy, Cause, CloseReason, Gate, Limit, Session};
+use headcount::{
+    CapacityPolicy, Cause, Clock, CloseReason, Gate, GateBuilder, Limit, Session, SystemClock,
+};
 
-use super::sessions::{IDLE, Limits, Manager, SUBJECT_LIMIT, Sessions, TICK};
+use super::sessions::{FLOOR, IDLE, Limits, Manager, SUBJECT_LIMIT, Sessions};
 
 pub type Ours = Gate<String, u64>;
 
-impl Sessions for Ours {
-    type Session = Session<String, u64>;
+/// The same where sessions make room that were idle for [`FLOOR`], a tick of its clock.
+pub type OursInMicros = Gate<String, u64, Micros>;
+
+/// A clock of a gate.
+pub trait Builds: Clock + Sized + 'static {
+    fn build(builder: GateBuilder<String, u64>) -> Gate<String, u64, Self>;
+}
+
+impl Builds for SystemClock {
+    fn build(builder: GateBuilder<String, u64>) -> Gate<String, u64> {
+        builder.build().unwrap()
+    }
+}
+
+/// Ticks of a microsecond, which run out in half a year. A gate would refuse them, so
+/// it is not told how short they are.
+pub struct Micros(SystemClock);
+
+impl Clock for Micros {
+    fn now(&self) -> u64 {
+        self.0.now()
+    }
+
+    fn now_rounded_up(&self) -> u64 {
+        self.0.now_rounded_up()
+    }
+
+    fn now_both_ways(&self) -> (u64, u64) {
+        self.0.now_both_ways()
+    }
+}
+
+impl Builds for Micros {
+    fn build(builder: GateBuilder<String, u64>) -> Gate<String, u64, Self> {
+        // An hour of those ticks is longer than any run, too.
+        let ticks = 1000 * IDLE;
+        let builder = builder.idle_timeout(ticks).init_timeout(ticks);
+        builder.clock(Self(SystemClock::precise(FLOOR))).build().unwrap()
+    }
+}
+
+impl<C: Builds> Sessions for Gate<String, u64, C> {
+    type Session = Session<String, u64, C>;
 
     fn new(limits: Limits) -> Self {
+        let policy = match limits.policy {
+            // At least a tick.
+            CapacityPolicy::EvictIdle { .. } => CapacityPolicy::EvictIdle { floor: Duration::ZERO },
+            policy => policy,
+        };
         let builder = Gate::builder()
             .limit(Limit::at_most(limits.most))
             .subject_limit(Limit::at_most(SUBJECT_LIMIT))
-            .at_capacity(limits.policy)
+            .at_capacity(policy)
             .idle_timeout(IDLE);
-        // Of those that idle in the shortest time, each a tick at least.
-        let builder = match limits.policy {
-            CapacityPolicy::Reject => builder,
-            _ => builder.tick(TICK),
-        };
         let builder = match limits.rate {
             Some(most) => builder.rate(most, IDLE),
             None => builder,
         };
-        builder.build().unwrap()
+        C::build(builder)
     }
 
     fn admit(&self, subject: Option<&str>, id: u64) -> Result<Self::Session, Cause> {
@@ -56,7 +100,7 @@ impl Sessions for Ours {
     }
 }
 
-impl Manager for Ours {
+impl<C: Builds> Manager for Gate<String, u64, C> {
     fn request(&self, session: &Self::Session) {
         drop(black_box(session.enter().unwrap()));
     }

@@ -10,8 +10,9 @@ pub const IDLE: Duration = Duration::from_secs(3600);
 /// The sessions that a subject may have.
 pub const SUBJECT_LIMIT: u32 = 4;
 
-/// A tick of the gate, and how long a session is safe where the idle make room.
-pub const TICK: Duration = Duration::from_micros(1);
+/// How long a session is safe where the idle make room: less than it takes until it
+/// is its turn.
+pub const FLOOR: Duration = Duration::from_micros(1);
 
 /// What may be inside.
 #[derive(Clone, Copy)]

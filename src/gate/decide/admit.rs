@@ -18,10 +18,9 @@ use super::evict::NoVictim;
 use super::rejected::{Cause, Rejected};
 use crate::clock::Clock;
 use crate::counts::{StripedSubjectPermit, SubjectCounts, ToSubject};
-use crate::gate::core::SOME_TIME;
+use crate::gate::core::{BothWays, SOME_TIME};
 use crate::gate::handle::Gate;
-use crate::gate::session::handle::Activity;
-use crate::gate::session::owner::{Hasher, Reservation, Session};
+use crate::gate::session::owner::{ActiveSession, Hasher, Reservation, Session};
 use crate::gate::session::record::{InitialPhase, Record};
 use crate::limit::Limit;
 use crate::rate::RateLimited;
@@ -163,7 +162,7 @@ where
         &self,
         subject: Option<&Q>,
         tag: T,
-    ) -> Result<(Session<K, T, C>, Activity<T, C>), Rejected>
+    ) -> Result<ActiveSession<K, T, C>, Rejected>
     where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
@@ -201,7 +200,7 @@ where
     /// is one.
     fn reserve_with(
         &self,
-        look: impl FnOnce() -> Result<(Option<SubjectSlot<K>>, (u64, u64)), Refusal>,
+        look: impl FnOnce() -> Result<(Option<SubjectSlot<K>>, BothWays), Refusal>,
         tag: T,
         initial: InitialPhase,
     ) -> Result<(Reservation<K, T, C>, u64), Rejected> {
@@ -209,8 +208,8 @@ where
             if self.core.closed().is_some() {
                 return Err(Refusal::for_good(Cause::ShutDown));
             }
-            let (slot, both_ways) = look()?;
-            Ok((self.take(slot, tag, both_ways, initial)?, both_ways.1))
+            let (slot, moment) = look()?;
+            Ok((self.take(slot, tag, moment, initial)?, moment.1))
         };
         reserve().map_err(|Refusal { cause, retry_after }| {
             self.core.tallies.rejected(cause);
@@ -220,7 +219,7 @@ where
 
     /// Refuses a subject that is at its limit, and reads for that nothing that others
     /// write. Then looks at what all share, and last takes the subject's slot.
-    fn slot_of<Q>(&self, name: &Q) -> Result<(Option<SubjectSlot<K>>, (u64, u64)), Refusal>
+    fn slot_of<Q>(&self, name: &Q) -> Result<(Option<SubjectSlot<K>>, BothWays), Refusal>
     where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
@@ -236,41 +235,43 @@ where
         if is_limited && self.subjects.count_hashed(name, hash) >= limit.most() {
             return Err(Refusal::subject_at_limit(limit));
         }
-        let both_ways = self.look()?;
+        let moment = self.look()?;
         let stripe = self.subjects.stripe();
         let slot = SubjectCounts::try_acquire_striped(stripe, name, hash, limit);
-        Ok((Some(slot.map_err(|_| Refusal::subject_at_limit(limit))?), both_ways))
+        Ok((Some(slot.map_err(|_| Refusal::subject_at_limit(limit))?), moment))
     }
 
     /// Reads the clock, and refuses where the window or the gate is full. Writes
     /// nothing, unless the gate evicts and there is somebody to look for, or when the
     /// first session ends is not known any more.
-    fn look(&self) -> Result<(u64, u64), Refusal> {
-        let both_ways @ (now, _) = self.core.now_both_ways();
+    fn look(&self) -> Result<BothWays, Refusal> {
+        let moment @ (now, _) = self.core.now_both_ways();
         if let Some(rate) = &self.core.rate {
-            rate.check_at(now).map_err(|refused| self.rate_limited(refused))?;
+            rate.check_at(now).map_err(|refused| self.rate_limited(refused, moment))?;
         }
         if self.core.counter.available() == 0 {
-            self.core.victim(now).map_err(|none| self.at_capacity(none, now))?;
+            self.core.victim(now).map_err(|none| self.at_capacity(none, moment))?;
         }
-        Ok(both_ways)
+        Ok(moment)
     }
 
     fn take(
         &self,
         slot: Option<SubjectSlot<K>>,
         tag: T,
-        both_ways @ (now, _): (u64, u64),
+        moment @ (now, rounded_up): BothWays,
         initial: InitialPhase,
     ) -> Result<Reservation<K, T, C>, Refusal> {
-        let rate = self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_both_ways(both_ways));
-        let rate = rate.transpose().map_err(|refused| self.rate_limited(refused))?;
-        let record =
-            Record::new(self.core.stripe(), tag, now, initial).map_err(|cause| match cause {
+        let rate = self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_both_ways(moment));
+        let rate = rate.transpose().map_err(|refused| self.rate_limited(refused, moment))?;
+        let record = Record::new(self.core.stripe(), tag, rounded_up, initial).map_err(
+            |cause| match cause {
                 Cause::ShutDown => Refusal::for_good(cause),
-                _ => Refusal { cause, retry_after: Some(self.core.retry_after(now)) },
-            })?;
-        let slot_of_gate = self.core.make_room(now).map_err(|none| self.at_capacity(none, now))?;
+                _ => Refusal { cause, retry_after: Some(self.core.retry_after(moment)) },
+            },
+        )?;
+        let room = self.core.make_room(now);
+        let slot_of_gate = room.map_err(|none| self.at_capacity(none, moment))?;
         let reservation = Reservation::new(record, slot, rate, initial);
         if slot_of_gate.evicts {
             self.core.alarm.ring();
@@ -279,19 +280,19 @@ where
         Ok(reservation)
     }
 
-    fn rate_limited(&self, refused: RateLimited) -> Refusal {
-        let retry_after = self.core.duration_of(refused.retry_after());
+    fn rate_limited(&self, refused: RateLimited, moment: BothWays) -> Refusal {
+        let retry_after = self.core.wait(refused.retry_after(), moment);
         Refusal { cause: Cause::RateLimited, retry_after: Some(retry_after) }
     }
 
-    /// Full at `now`, and nobody to evict.
-    fn at_capacity(&self, none: NoVictim, now: u64) -> Refusal {
+    /// Full at this moment, and nobody to evict.
+    fn at_capacity(&self, none: NoVictim, moment: BothWays) -> Refusal {
         // Whoever leaves makes no room.
         if self.core.counter.limit() == Limit::at_most(0) {
             return Refusal::for_good(Cause::AtCapacity);
         }
-        let ends = self.core.retry_after(now);
-        let evictable = none.wait.map(|ticks| self.core.duration_of(ticks));
+        let ends = self.core.retry_after(moment);
+        let evictable = none.wait.map(|ticks| self.core.wait(ticks, moment));
         let retry_after = Some(evictable.map_or(ends, |evictable| evictable.min(ends)));
         Refusal { cause: Cause::AtCapacity, retry_after }
     }

@@ -100,9 +100,9 @@ where
                 if ours.is_stopped.load(Relaxed) {
                     break;
                 }
-                let now = gate.core.now();
+                let moment @ (now, _) = gate.core.now_both_ways();
                 match catch_unwind(AssertUnwindSafe(|| gate.advance(now, &mut f))) {
-                    Ok(_) => rings.sleep(heard, gate.core.may_sleep(now)),
+                    Ok(_) => rings.sleep(heard, gate.core.may_sleep(moment)),
                     Err(_) => _ = ours.panics.fetch_add(1, Relaxed),
                 }
             }

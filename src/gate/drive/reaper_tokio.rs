@@ -93,10 +93,10 @@ where
     loop {
         // Before all that a ring may be about.
         let heard = core.alarm.rings();
-        let now = core.now();
+        let moment @ (now, _) = core.now_both_ways();
         match round(now) {
             Ok(_) => {
-                let most = core.may_sleep(now);
+                let most = core.may_sleep(moment);
                 let longer = (in_vain < LONGEST).then(|| most.saturating_mul(1 << in_vain));
                 let began = Began::now();
                 core.alarm.sleep_task(heard, longer).await;

@@ -104,7 +104,7 @@ impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
 }
 
 /// A session, and what is in flight in it.
-type ActiveSession<K, T, C> = (Session<K, T, C>, Activity<T, C>);
+pub(crate) type ActiveSession<K, T, C> = (Session<K, T, C>, Activity<T, C>);
 
 /// A session, by its owner: dropping it frees its slots, exactly once, whatever
 /// ended the session.

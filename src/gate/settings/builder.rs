@@ -23,21 +23,21 @@ use crate::limit::Limit;
 #[must_use = "a builder does nothing until `build`"]
 pub struct GateBuilder<K: 'static, T = (), C = SystemClock> {
     draft: Draft<K>,
-    clock: ClockSource<C>,
+    clock: ClockSource<K, C>,
     gate: PhantomData<fn() -> T>,
 }
 
 /// Where a gate's clock comes from.
-enum ClockSource<C> {
-    /// Made for a length of tick.
-    Made(fn(Duration) -> C),
+enum ClockSource<K, C> {
+    /// Made to suit the settings.
+    Made(fn(&GateConfig<K>) -> C),
     Given(C),
 }
 
-impl<C> ClockSource<C> {
-    fn of(self, tick: Duration) -> C {
+impl<K, C> ClockSource<K, C> {
+    fn of(self, config: &GateConfig<K>) -> C {
         match self {
-            Self::Made(make) => make(tick),
+            Self::Made(make) => make(config),
             Self::Given(clock) => clock,
         }
     }
@@ -142,7 +142,8 @@ impl<K: 'static, T, C> GateBuilder<K, T, C> {
         self
     }
 
-    /// How exact time is, instead of a millisecond.
+    /// The unit of time, instead of a millisecond: 180 microseconds at least, so that the
+    /// ticks last for a century.
     pub fn tick(mut self, tick: Duration) -> Self {
         self.draft.config.tick = tick;
         self
@@ -150,6 +151,13 @@ impl<K: 'static, T, C> GateBuilder<K, T, C> {
 
     /// Takes the time from this clock, whose ticks are of the length given
     /// by [`tick`](Self::tick).
+    ///
+    /// Without this, a gate has a [`SystemClock`], which says how late an end can
+    /// be: one that is read cheaply; or a [precise](SystemClock::precise) one if a
+    /// timeout, the window of the rate or the floor of an eviction is under 50 of
+    /// the cheap one's steps, or, where the idle make room, the idle timeout is
+    /// under 1,000. It stays the same when a timeout is changed later: a shorter
+    /// one then does not end early either, and may end late by more than it is long.
     pub fn clock<D>(self, clock: D) -> GateBuilder<K, T, D> {
         GateBuilder { draft: self.draft, clock: ClockSource::Given(clock), gate: PhantomData }
     }
@@ -166,19 +174,22 @@ where
     /// # Errors
     ///
     /// [`GateError`] names the setting: a duration or tick of zero, one that is
-    /// longer than a timer can wait, a limit or rate that admits nobody, or
-    /// timeouts that are off, so that sessions which nobody drops would fill
-    /// the limit for ever.
+    /// longer than a timer can wait, a tick that is longer than a timeout, or so short
+    /// that the clock comes to its last one within a century, a clock of other ticks, a
+    /// limit or rate that admits nobody, or timeouts that are off, so that sessions
+    /// which nobody drops would fill the limit for ever.
     pub fn build(self) -> Result<Gate<K, T, C>, GateError> {
         self.draft.check()?;
-        let clock = self.clock.of(self.draft.config.tick);
+        let clock = self.clock.of(&self.draft.config);
+        self.draft.config.check_clock(&clock)?;
         Ok(Gate::new(self.draft, clock))
     }
 }
 
 impl<K: 'static, T> From<GateConfig<K>> for GateBuilder<K, T> {
     fn from(config: GateConfig<K>) -> Self {
-        Self { draft: config.into(), clock: ClockSource::Made(SystemClock::new), gate: PhantomData }
+        let clock = ClockSource::Made(GateConfig::system_clock);
+        Self { draft: config.into(), clock, gate: PhantomData }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::config::{GateConfig, NEVER, Rate};
 use super::policy::CapacityPolicy;
-use crate::clock::SystemClock;
+use crate::clock::ticks_of;
 use crate::limit::Limit;
 use crate::rate::SlidingWindow;
 use crate::wheel::TimerWheel;
@@ -14,9 +14,7 @@ use crate::wheel::TimerWheel;
 impl<K> GateConfig<K> {
     /// What must hold before a gate is made.
     pub(crate) fn check_new(&self) -> Result<(), GateError> {
-        if self.tick.is_zero() {
-            return Err(GateError::new("tick", "is zero"));
-        }
+        self.check_tick()?;
         if self.limit == Limit::at_most(0) && !self.may_lock_out_for_ever {
             return Err(GateError::new("limit", "is 0, which admits nobody"));
         }
@@ -77,6 +75,9 @@ impl<K> GateConfig<K> {
     ) -> Result<(), GateError> {
         match duration {
             Some(Duration::ZERO) => Err(GateError::new(field, "is zero")),
+            Some(short) if short < self.tick => {
+                Err(GateError::new(field, "is shorter than a tick"))
+            }
             Some(_) if self.ticks(duration) > TimerWheel::<()>::MAX_TICK => {
                 Err(GateError::new(field, "is more ticks than a timer can wait"))
             }
@@ -94,7 +95,7 @@ impl<K> GateConfig<K> {
 
     /// A duration in ticks, rounded up; none is never.
     pub(crate) fn ticks(&self, duration: Option<Duration>) -> u64 {
-        duration.map_or(NEVER, |duration| SystemClock::new(self.tick).ticks(duration))
+        duration.map_or(NEVER, |duration| ticks_of(duration, self.tick))
     }
 }
 
@@ -121,7 +122,7 @@ impl GateError {
          `String`, `Vec<u8>`, or text or bytes that are boxed, shared or `Cow`",
     );
 
-    const fn new(field: &'static str, reason: &'static str) -> Self {
+    pub(super) const fn new(field: &'static str, reason: &'static str) -> Self {
         Self { field, reason }
     }
 

@@ -87,7 +87,7 @@ pub struct GateConfig<K = String> {
         serde(serialize_with = "write::duration_or_off", deserialize_with = "read::max_lifetime")
     )]
     pub max_lifetime: Option<Duration>,
-    /// How exact time is.
+    /// The unit of time.
     #[cfg_attr(
         feature = "serde",
         serde(serialize_with = "write::duration", deserialize_with = "read::tick")

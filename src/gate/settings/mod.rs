@@ -1,5 +1,5 @@
 //! What a gate can be set to, in code, in a file and at run time. In the order to
-//! read: `policy.rs`, `config.rs`, `serde_fields.rs`, `check.rs`, `live.rs`, then after
+//! read: `policy.rs`, `config.rs`, `serde_fields.rs`, `check.rs`, `time.rs`, `live.rs`, then after
 //! `handle.rs` `builder.rs` and `change.rs`.
 //!
 //! *What may never happen here*: a gate with settings that `check` refuses, at run
@@ -14,6 +14,7 @@ pub(super) mod live;
 pub(super) mod policy;
 #[cfg(feature = "serde")]
 mod serde_fields;
+mod time;
 
 pub use builder::GateBuilder;
 pub use check::GateError;

@@ -1,19 +1,21 @@
-//! Read after `clock.rs`. Time as a tokio runtime has it: the system's, or where
+//! Read after `system.rs`. Time as a tokio runtime has it: the system's, or where
 //! a test has paused it, the test's.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::clock::{Clock, divide};
+use super::ticks::{Clock, Ticks, nanos_of};
 
 /// The clock of a tokio runtime, in ticks since this value was made: the system's
 /// monotonic clock, unless the runtime's time is paused. Needs the feature `tokio`.
 ///
 /// For tests under `#[tokio::test(start_paused = true)]`: with it, a gate's time
 /// is what `tokio::time::sleep` and `advance` make it. Only on threads of the
-/// runtime: others always have the system's time. As exact, and as late, as
-/// [`SystemClock`](crate::SystemClock); it costs a look at the runtime more.
+/// runtime: others always have the system's time. A wait by it ends as late, and
+/// counts the time for which the machine is suspended or does not, as by
+/// [`SystemClock::precise`](crate::SystemClock::precise); it costs a look at the
+/// runtime more.
 ///
 /// Copies have the same beginning and so the same ticks.
 ///
@@ -38,6 +40,7 @@ use crate::clock::{Clock, divide};
 pub struct TokioClock {
     start: Instant,
     tick: Duration,
+    ticks: Ticks,
 }
 
 impl TokioClock {
@@ -48,8 +51,7 @@ impl TokioClock {
     ///
     /// If `tick` is zero.
     pub fn new(tick: Duration) -> Self {
-        assert!(!tick.is_zero(), "the tick of a clock is zero");
-        Self { start: Instant::now(), tick }
+        Self { start: Instant::now(), tick, ticks: Ticks::new(tick, Duration::ZERO) }
     }
 
     /// The length of a tick.
@@ -75,7 +77,10 @@ impl Clock for TokioClock {
     }
 
     fn now_both_ways(&self) -> (u64, u64) {
-        let (now, rest) = divide(self.start.elapsed(), self.tick);
-        (now, now.saturating_add(u64::from(rest)))
+        self.ticks.both_ways(nanos_of(self.start.elapsed()))
+    }
+
+    fn tick_length(&self) -> Option<Duration> {
+        Some(self.tick)
     }
 }
