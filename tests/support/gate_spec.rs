@@ -228,7 +228,9 @@ impl Model {
         let told = refused.retry_after();
         let first = self.seats.iter().filter_map(Seat::first_end).min();
         let evicts_idle = self.policy.flatten().is_some();
-        match first.map(|first| Duration::from_millis(first.saturating_sub(self.now).max(1))) {
+        let behind = self.rounded_up - self.now;
+        let wait = |first: u64| first.saturating_sub(self.now).max(1) + behind;
+        match first.map(|first| Duration::from_millis(wait(first))) {
             _ if self.limit == 0 => assert_eq!(told, None),
             Some(first) => assert!(told <= Some(first), "{told:?} is after {first:?}"),
             None if evicts_idle => assert!(told <= Some(SECOND), "{told:?}"),
