@@ -81,10 +81,10 @@ pub fn with(counts: &Arc<Counts>, run: impl FnOnce(&Arc<Counts>) + Send + 'stati
 /// a checked operation, so a step here is one with the acquire or release next
 /// to it.
 #[derive(Default)]
-struct Ghost(AtomicU32);
+pub struct Ghost(AtomicU32);
 
 impl Ghost {
-    fn hold_and_drop(&self, permit: Option<Held>, limit: u32) {
+    pub fn hold_and_drop(&self, permit: Option<Held>, limit: u32) {
         if let Some(permit) = permit {
             let inside = self.0.fetch_add(1, Relaxed) + 1;
             assert!(inside <= limit, "{inside} inside, the limit is {limit}");
@@ -95,7 +95,7 @@ impl Ghost {
     }
 }
 
-fn assert_empty(counts: &Counts) {
+pub fn assert_empty(counts: &Counts) {
     assert_eq!((counts.nodes(), counts.subjects()), (0, 0), "something was left behind");
 }
 

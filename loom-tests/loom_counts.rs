@@ -9,6 +9,8 @@ extern crate headcount as product;
 
 mod counts;
 mod counts_cache;
+mod counts_lookup;
 mod counts_orderings;
+mod counts_overrides;
 mod linearize;
 mod support;

@@ -12,6 +12,7 @@
 pub(crate) mod alarm;
 #[cfg(all(test, not(feature = "loom")))]
 mod alarm_tests;
+pub(crate) mod announced;
 pub(crate) mod arc;
 pub(crate) mod atomic;
 pub(crate) mod cell;
@@ -29,3 +30,9 @@ pub(crate) use const_fn::const_unless_loom;
 pub(crate) use loom::sync::Mutex;
 #[cfg(not(feature = "loom"))]
 pub(crate) use std::sync::Mutex;
+
+/// For words that are only reached by what is one step of a model, such as those
+/// in an index that is not model-checked. Std's in a loom model too.
+pub(crate) mod in_one_step {
+    pub(crate) use std::sync::atomic::AtomicU32;
+}

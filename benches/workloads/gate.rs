@@ -8,7 +8,8 @@
 //! - `enter + leave`: an activity of a session at random. A pair.
 //! - `touch`: of a session at random.
 //! - `subject at limit`, `at capacity`, `rate limited`, `shut down`: who comes
-//!   is refused for that. An operation is a refusal.
+//!   is refused for that. An operation is a refusal. Beside the first, what cannot
+//!   be saved of it: a look-up of that subject in a map of as many.
 //! - `evict oldest`, `evict idle`: who comes makes another go, the one that came
 //!   first or was last active longest ago, each of a subject of its own; whoever
 //!   went is dropped, and drivers are told. The mutexes keep an ordered map and
@@ -31,6 +32,7 @@
 //! and knows neither subjects nor activities.
 
 mod cache;
+mod lookup;
 mod moment;
 mod mutex;
 mod order;
@@ -43,6 +45,7 @@ use std::time::Instant;
 use crate::common::{Case, Goal, Measure, OURS, Over, Part, Workload};
 use cache::Moka;
 use headcount::CapacityPolicy;
+use lookup::Lookups;
 use mutex::{Locked, ParkingLot, StdMutex};
 use ours::{Mapped, Ours, OursInMicros};
 use sessions::{FLOOR, Manager, Sessions};
@@ -58,6 +61,7 @@ const THREADS: [usize; 3] = [1, 2, 4];
 
 const STD: &str = "std Mutex manager";
 const PARKING_LOT: &str = "parking_lot Mutex manager";
+const LOOKUP: &str = "a papaya get";
 
 /// A workload's name. The few that there are stay until the program ends.
 fn name(what: &str, size: &str) -> &'static str {
@@ -173,6 +177,19 @@ impl<'a> Cases<'a> {
     }
 }
 
+/// A keyed hash and a look-up of the subject that is refused, and no more.
+fn lookups(all: &mut Vec<Case>) {
+    for (live, size) in SIZES {
+        let map = Lookups::shared(live);
+        for threads in THREADS {
+            let map = map.clone();
+            let measure = window(move || Box::new(Lookups::in_map(&map)));
+            let (workload, takes_long) = (name("subject at limit", size), live > SMALL);
+            all.push(Case { workload, peer: LOOKUP, threads, measure, takes_long });
+        }
+    }
+}
+
 fn goals() -> Vec<Goal> {
     let mut goals = Vec::new();
     let mut goal = |workload, threads, over, at_least| {
@@ -184,6 +201,9 @@ fn goals() -> Vec<Goal> {
         goal(name("admit + end", size), 1, Over::Peer(peer), 1.0);
         goal(name("admit + end", size), 2, Over::Peer(peer), 2.0);
         goal(name("subject at limit", size), 2, Over::Peer(peer), 10.0);
+    }
+    for ((_, size), threads) in SIZES.into_iter().flat_map(|s| THREADS.map(|t| (s, t))) {
+        goal(name("subject at limit", size), threads, Over::Peer(LOOKUP), 0.7);
     }
     // As a cost, at most 1.5 times that among the fewest.
     for what in ["admit + end", "returning", "anonymous"] {
@@ -216,5 +236,6 @@ pub fn part() -> Part {
         _ = Cases::of(parking_lot, &mut all).refuses::<Parking<Coarse>>();
     }
     Cases::of("moka", &mut all).stores::<Moka>();
+    lookups(&mut all);
     Part { name: "gate", cases: all, goals: goals() }
 }

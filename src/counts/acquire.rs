@@ -15,11 +15,10 @@ use super::key::{is_inline, with_bytes};
 use super::list::Full;
 use super::map::SubjectCounts;
 use super::node::NodePtr;
-use super::permit::{OwnedSubjectPermit, StripedSubjectPermit, SubjectPermit};
+use super::permit::{OwnedSubjectPermit, SubjectPermit};
 use super::probe::{Bytes, Value};
 use super::to_subject::ToSubject;
 use crate::limit::Limit;
-use crate::sync::striped_arc::ArcStripe;
 
 impl<K, S> SubjectCounts<K, S>
 where
@@ -92,41 +91,13 @@ where
             return Err(SubjectAtLimit::new(limit).into());
         }
         self.check_len(subject)?;
-        Ok(self.enter_hashed(subject, self.hash_of(subject), limit)?)
-    }
-
-    fn enter_hashed<Q>(
-        &self,
-        subject: &Q,
-        hash: u64,
-        limit: Limit,
-    ) -> Result<NodePtr<K>, SubjectAtLimit>
-    where
-        K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
-    {
+        let hash = self.hash_of(subject);
         let entered = match is_inline::<K>() {
             true => with_bytes::<K, _, _>(subject, |bytes| {
                 self.list.acquire(hash, limit, &Bytes(bytes))
             }),
             false => self.list.acquire(hash, limit, &Value(subject)),
         };
-        entered.map_err(|Full| SubjectAtLimit::new(limit))
-    }
-
-    /// [`try_acquire_owned`](Self::try_acquire_owned) for a subject that is not
-    /// too long, under a limit that is not 0, by its [hash](Self::hash_of).
-    pub(crate) fn try_acquire_striped<Q>(
-        map: &ArcStripe<Self>,
-        subject: &Q,
-        hash: u64,
-        limit: Limit,
-    ) -> Result<StripedSubjectPermit<K, S>, SubjectAtLimit>
-    where
-        K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
-    {
-        let node = map.enter_hashed(subject, hash, limit)?;
-        Ok(StripedSubjectPermit::holding(map.clone(), node))
+        entered.map_err(|Full| SubjectAtLimit::new(limit).into())
     }
 }

@@ -15,7 +15,9 @@
 //! *Linearization points*: acquire granted → the CAS of `count`, or the CAS
 //! that inserts; refused → the load of a `count` at or over the limit; release
 //! → the `fetch_sub`; `count` → its load of `count`, or, where the subject is
-//! not met, the load of the `next` that leads past its place.
+//! not met, the load of the `next` that leads past its place. An acquire from a
+//! place that a lookup remembers has the same points: the CAS in a gap compares
+//! the successor, and the count of a node is read again (`lookup.rs`).
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
@@ -32,12 +34,12 @@
 //! | `count`'s load | `Acquire` | release | who counts one less misses what the leaver wrote | `who_counts_one_less_sees_what_the_leaver_wrote` |
 //! | a dummy's `order`, tested | `Acquire` | its publication | a search starts at a `next` that is out of date, and a node is released while it is linked | `a_subject_leaves_through_a_bucket_that_it_did_not_come_through` |
 //! | a dummy's publication | `Release` | the test | the same, from the other side | `a_subject_leaves_through_a_bucket_that_it_did_not_come_through` |
-//! | a walk's load of `count`, a dummy's claim, failed CASes of `next` | `Relaxed` | nothing | a walk promises no order; a claim hands nothing over; after a failure the search begins again | |
+//! | a walk's and a lookup's load of `count`, a dummy's claim, failed CASes of `next` | `Relaxed` | nothing | a walk promises no order; a lookup only refuses; a claim hands nothing over; after a failure the search begins again | |
 //!
 //! *Ground rules*: equal orders form a run and inserts go to its end, so two
 //! inserters of one subject meet on one CAS. A search starts at a linked dummy
-//! or at an ancestor's. Whoever meets a node at 0 marks it; whoever meets a
-//! mark unlinks; nobody unlinks what is not marked. Only the thread that took
+//! or at an ancestor's. An acquire that meets a node at 0 marks it; a search that
+//! meets a mark unlinks; nobody unlinks what is not marked. Only the thread that took
 //! the count from 1 to 0 retires, after the node is surely unlinked: its own
 //! CAS did it, or a search passed the node's place after the mark.
 //!
@@ -49,10 +51,10 @@
 //! long on average until the directory is at its cap. An address may come back
 //! (ABA) only after every guard that could compare it is gone.
 //!
-//! *Who may touch it*: the map and its permits, in `map.rs`, `acquire.rs` and
-//! `permit.rs`.
+//! *Who may touch it*: the map and its permits, in `map.rs`, `acquire.rs`,
+//! `lookup.rs` and `permit.rs`.
 //!
-//! *Checked by*: `loom-tests/counts.rs` and its mutants,
+//! *Checked by*: `loom-tests/counts.rs`, `loom-tests/counts_lookup.rs` and their mutants,
 //! `tests/counts_stress.rs`.
 
 #![allow(unsafe_code)]
@@ -63,7 +65,7 @@ use super::directory::Geometry;
 use super::link::{Link, Order};
 use super::node::{New, NodePtr};
 use super::probe::Probe;
-use super::search::Links;
+use super::search::{Links, Place};
 use crate::limit::Limit;
 use crate::sync::atomic::{Ordering::*, fence};
 use crate::sync::epoch::{self, Guard};
@@ -105,18 +107,36 @@ impl<K: 'static> List<K> {
         limit: Limit,
         probe: &impl Probe<K>,
     ) -> Result<NodePtr<K>, Full> {
-        let guard = &epoch::pin();
-        let order = Order::of_hash(hash);
+        self.acquire_at(None, hash, limit, probe, &epoch::pin())
+    }
+
+    /// [`acquire`](Self::acquire) of the subject whose place was found under this
+    /// guard. Searches for it only if there is no place or it is no longer good: the
+    /// node is dead, or the gap is not there any more.
+    // In its callers the place is in registers, or known not to be there.
+    #[inline(always)]
+    pub(super) fn acquire_at<'g>(
+        &'g self,
+        mut place: Option<Place<'g, K>>,
+        hash: u64,
+        limit: Limit,
+        probe: &impl Probe<K>,
+        guard: &'g Guard,
+    ) -> Result<NodePtr<K>, Full> {
         let mut new: Option<New<K>> = None;
         loop {
-            let start = self.links.start(hash, guard);
-            match self.links.search(start, order, |node| probe.is_in(node), guard) {
+            let found = match place.take() {
+                Some(place) => place,
+                None => self.search(hash, probe, guard),
+            };
+            match found {
                 Ok(node) => match admit(node, limit, guard) {
                     Admission::Granted => return Ok(node),
                     Admission::Full => return Err(Full),
                     Admission::Dead => _ = link_of(node, guard).mark(),
                 },
                 Err(gap) => {
+                    let order = Order::of_hash(hash);
                     let mut node = new.take().unwrap_or_else(|| probe.make(order));
                     node.set_next(gap.next);
                     if gap.before.replace_next(gap.next, node.as_next()).is_ok() {
@@ -129,6 +149,25 @@ impl<K: 'static> List<K> {
                 }
             }
         }
+    }
+
+    #[inline]
+    fn search<'g>(&'g self, hash: u64, probe: &impl Probe<K>, guard: &'g Guard) -> Place<'g, K> {
+        let (start, order) = (self.links.start(hash, guard), Order::of_hash(hash));
+        self.links.search(start, order, |node| probe.is_in(node), guard)
+    }
+
+    /// Where the subject is or would be. Writes nothing, unless its bucket was
+    /// never used before.
+    #[inline]
+    pub(super) fn look<'g>(
+        &'g self,
+        hash: u64,
+        probe: &impl Probe<K>,
+        guard: &'g Guard,
+    ) -> Place<'g, K> {
+        let (start, order) = (self.links.start(hash, guard), Order::of_hash(hash));
+        self.links.look(start, order, |node| probe.is_in(node), guard)
     }
 
     /// Gives one permit back.
@@ -175,25 +214,19 @@ impl<K: 'static> List<K> {
     /// The permits of the subject, 0 if it is not there.
     pub(super) fn count(&self, hash: u64, probe: &impl Probe<K>) -> u32 {
         let guard = &epoch::pin();
-        let order = Order::of_hash(hash);
-        let mut count = 0;
-        self.links.walk(self.links.start(hash, guard), guard, |link, this| {
-            if link.order() > order {
-                return Break(());
-            }
-            // SAFETY: `this` led to a link of the list under `guard`.
-            match unsafe { this.node::<K>() } {
-                Some(node) if link.order() == order && probe.is_in(node) => {
-                    // A dead node's 0 is an answer: no new one of its subject
-                    // was there while this search could still reach it.
-                    // SAFETY: reachable under `guard`.
-                    count = unsafe { node.get() }.count().load(Acquire);
-                    Break(())
-                }
-                _ => Continue(()),
-            }
-        });
-        count
+        self.look(hash, probe, guard).map_or(0, |node| {
+            // A dead node's 0 is an answer: no new one of its subject was there
+            // while this look could still reach it.
+            // SAFETY: reachable under `guard`.
+            unsafe { node.get() }.count().load(Acquire)
+        })
+    }
+
+    /// The permits of the subject whose place was found under this guard, in no
+    /// order with what their holders do.
+    pub(super) fn count_at<'g>(&self, place: &Place<'g, K>, _guard: &'g Guard) -> u32 {
+        // SAFETY: reachable under the guard.
+        place.as_ref().map_or(0, |node| unsafe { node.get() }.count().load(Relaxed))
     }
 
     /// Calls `visit` with each subject that is held and how many permits it

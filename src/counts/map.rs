@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 
 use super::directory::Geometry;
 use super::error::SubjectTooLong;
-use super::key::{is_inline, with_bytes};
+use super::key::{self, is_inline, with_bytes};
 use super::list::List;
 use super::probe::{Bytes, Value, is_same_subject, subject_of};
 use super::to_subject::ToSubject;
@@ -41,7 +41,8 @@ const MAX_SUBJECT_LEN: usize = 1024;
 /// Subjects are chosen by clients, some of them hostile. The default,
 /// [`RandomState`], is keyed, so nobody can choose subjects that collide; with
 /// a hasher that is not, whoever knows it can make every lookup a walk through
-/// all their subjects. Take another only for subjects that you choose.
+/// all their subjects. Take another only for subjects that you choose. Text and bytes
+/// are hashed as their bytes, without the length or terminator that `Hash` adds.
 ///
 /// # Consistency
 ///
@@ -173,7 +174,15 @@ where
         Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         match self.check_len(subject) {
-            Ok(()) => self.count_hashed(subject, self.hash_of(subject)),
+            Ok(()) => {
+                let hash = self.hash_of(subject);
+                match is_inline::<K>() {
+                    true => {
+                        with_bytes::<K, _, _>(subject, |bytes| self.list.count(hash, &Bytes(bytes)))
+                    }
+                    false => self.list.count(hash, &Value(subject)),
+                }
+            }
             Err(SubjectTooLong { .. }) => 0,
         }
     }
@@ -199,21 +208,13 @@ where
         }
     }
 
-    pub(crate) fn hash_of<Q: ?Sized + Hash>(&self, subject: &Q) -> u64 {
-        self.hasher.hash_one(subject)
-    }
-
-    /// [`count`](Self::count) of a subject that is not too long, by its
-    /// [hash](Self::hash_of).
-    pub(crate) fn count_hashed<Q>(&self, subject: &Q, hash: u64) -> u32
+    #[inline]
+    pub(crate) fn hash_of<Q>(&self, subject: &Q) -> u64
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
+        Q: ?Sized + Hash,
     {
-        match is_inline::<K>() {
-            true => with_bytes::<K, _, _>(subject, |bytes| self.list.count(hash, &Bytes(bytes))),
-            false => self.list.count(hash, &Value(subject)),
-        }
+        key::hash_of::<K>(subject, &self.hasher)
     }
 }
 

@@ -1,13 +1,15 @@
 //! Read after `limit.rs`; then `to_subject.rs`, `key.rs`, `link.rs`, `cache/mod.rs`, `node.rs`,
 //! `probe.rs`, `directory.rs`, `search.rs`, `list.rs`, `map.rs`, `permit.rs`,
-//! `acquire.rs`. How many does this subject hold, and may it have one more?
+//! `acquire.rs`, `lookup.rs`. How many does this subject hold, and may it have one
+//! more?
 //!
 //! *Parts*: `list.rs` is the algorithm, a split-ordered list of the links of
 //! `link.rs`, found by `search.rs` from the buckets of `directory.rs`; nodes are
 //! in `node.rs`, their memory is kept at hand by `cache`; `key.rs` decides what
 //! a node stores and `probe.rs` compares it; `map.rs` is the map, `acquire.rs`
-//! makes permits of it, `permit.rs` gives back; `overrides.rs` says how many
-//! each subject may hold, and is independent.
+//! makes permits of it, `lookup.rs` does so for a caller that looks first,
+//! `permit.rs` gives back; `overrides.rs` says how many each subject may hold,
+//! over the keys of `hashed.rs`, and is independent.
 //!
 //! *Invariant, linearization points, orderings*: in `list.rs`.
 //!
@@ -31,9 +33,11 @@ mod acquire;
 mod cache;
 mod directory;
 mod error;
+mod hashed;
 mod key;
 mod link;
 mod list;
+mod lookup;
 mod map;
 mod node;
 mod overrides;

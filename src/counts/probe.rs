@@ -1,7 +1,8 @@
 //! Read after `node.rs`. How a lookup compares its subject with a node's, and
 //! makes a node of it: by bytes or by value, as `key.rs` decides.
 //!
-//! *Who may touch it*: `map.rs` and `acquire.rs` make a probe, `list.rs` asks it.
+//! *Who may touch it*: `map.rs`, `acquire.rs` and `lookup.rs` make a probe, `list.rs`
+//! asks it.
 
 #![allow(unsafe_code)]
 

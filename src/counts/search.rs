@@ -1,9 +1,10 @@
 //! Read after `directory.rs` and `node.rs`. How a place in the list is found:
-//! searches and walks, the dummies that they start from, and when to have more
-//! of those.
+//! searches, looks and walks, the dummies that they start from, and when to have
+//! more of those.
 //!
 //! *Ground rules*: a search starts at a linked dummy or at an ancestor's, and
-//! unlinks what is marked on its way. A walk changes nothing.
+//! unlinks what is marked on its way. A look finds what a search finds, and a
+//! walk visits all; neither changes anything.
 //!
 //! *Invariant, linearization points, orderings, progress*: in `list.rs`, whose
 //! steps these are.
@@ -40,13 +41,20 @@ unsafe impl<K: Send + Sync> Send for Links<K> {}
 // SAFETY: as above.
 unsafe impl<K: Send + Sync> Sync for Links<K> {}
 
-/// Where a search ended: `next` was the successor of `before`, and the first
-/// link beyond the order searched for.
+/// Where a search or a look ended: `before` was the last link up to the order
+/// searched for that is not marked, `next` the first link beyond that order. A
+/// CAS of `before`'s successor from `next` to a new node inserts it at the end of
+/// the run of that order, however long ago the gap was found: if it succeeds,
+/// `before` is in the list and `next` is next to it.
 pub(super) struct Gap<'g> {
     pub(super) before: &'g Link,
     pub(super) next: Next,
     pub(super) walked: usize,
 }
+
+/// What a search or a look found: the node, which may be dead, or the gap in
+/// which there is room for it. Good for as long as the guard lives.
+pub(super) type Place<'g, K> = Result<NodePtr<K>, Gap<'g>>;
 
 impl<K: 'static> Links<K> {
     pub(super) fn new(geometry: Geometry) -> Self {
@@ -62,7 +70,7 @@ impl<K: 'static> Links<K> {
         order: Order,
         is_it: impl Fn(NodePtr<K>) -> bool,
         _guard: &'g Guard,
-    ) -> Result<NodePtr<K>, Gap<'g>> {
+    ) -> Place<'g, K> {
         'again: loop {
             let mut before = start;
             let mut this = start.next();
@@ -92,6 +100,40 @@ impl<K: 'static> Links<K> {
             }
             return Err(Gap { before, next: this, walked });
         }
+    }
+
+    /// Looks from `start` as [`search`](Self::search) does, but changes nothing:
+    /// it passes by what is marked. Where it did so just before the gap, no CAS
+    /// in the gap succeeds until somebody has unlinked that.
+    pub(super) fn look<'g>(
+        &self,
+        start: &'g Link,
+        order: Order,
+        is_it: impl Fn(NodePtr<K>) -> bool,
+        _guard: &'g Guard,
+    ) -> Place<'g, K> {
+        let mut gap = Gap { before: start, next: start.next(), walked: 0 };
+        // SAFETY: read from a link of the list under the guard, or from a marked
+        // one, as in `walk`.
+        while let Some(link) = unsafe { gap.next.link::<'g>() } {
+            if link.order() > order {
+                break;
+            }
+            if link.order() == order {
+                // SAFETY: as above.
+                let node = unsafe { gap.next.node::<K>() };
+                if let Some(node) = node.filter(|&node| is_it(node)) {
+                    return Ok(node);
+                }
+            }
+            let next = link.next();
+            if !next.is_marked() {
+                gap.before = link;
+                gap.walked += 1;
+            }
+            gap.next = next.unmarked();
+        }
+        Err(gap)
     }
 
     /// Visits the links after `start` in order, dead ones too, changing nothing.

@@ -77,7 +77,14 @@
 //! compute, they choose which names share a chain.
 //!
 //! *Limits by subject* are kept apart, in [`Overrides`](crate::Overrides): they
-//! are set by operators, rarely, and read on every admission.
+//! are set by operators, rarely, and read on every admission. The gate finds them by
+//! the hash that it has computed for the counts, and looks for none while there is
+//! no exception.
+//!
+//! *Why does an admission look a subject up?* It refuses a subject at its limit
+//! before it asks anything that all share, and acquires last. What it found, a
+//! node or the gap for one, is good for as long as its guard lives: the acquire
+//! goes on from there, and searches again only if the node died or the gap is gone.
 //!
 //! # The rate window
 //!

@@ -105,8 +105,8 @@ where
         };
         Self {
             core: Arc::new(StripedArc::new(Core::new(config, clock))),
+            settings: StdArc::new(LiveSettings::new(draft, |subject| subjects.hash_of(subject))),
             subjects: Arc::new(StripedArc::new(subjects)),
-            settings: StdArc::new(LiveSettings::new(draft)),
         }
     }
 }

@@ -9,7 +9,8 @@
 use super::decide::rejected::Cause;
 use super::session::phase::End;
 use super::session::reason::CloseReason;
-use crate::sync::tally::{Announced, Tally};
+use crate::sync::announced::Announced;
+use crate::sync::tally::Tally;
 
 const LEFT: usize = 0;
 const REJECTED: usize = 1;

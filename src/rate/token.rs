@@ -16,23 +16,18 @@ use std::sync::Arc;
 use super::cells::Taken;
 use super::window::SlidingWindow;
 
-/// What both kinds of token are: a cell, and whether it stays taken.
+/// What both kinds of token are: a cell, and the window to which it goes back.
 struct Reservation<W: Deref<Target = SlidingWindow>> {
-    window: W,
+    /// `None` once it stays taken.
+    window: Option<W>,
     taken: Taken,
-    fate: Fate,
-}
-
-enum Fate {
-    RollBack,
-    Stay,
 }
 
 impl<W: Deref<Target = SlidingWindow>> Drop for Reservation<W> {
     #[inline]
     fn drop(&mut self) {
-        if let Fate::RollBack = self.fate {
-            self.window.roll_back(&self.taken);
+        if let Some(window) = &self.window {
+            window.roll_back(&self.taken);
         }
     }
 }
@@ -43,14 +38,14 @@ macro_rules! token {
         impl$(<$lifetime>)? $name$(<$lifetime>)? {
             #[inline]
             pub(super) fn holding(window: $window, taken: Taken) -> Self {
-                Self(Reservation { window, taken, fate: Fate::RollBack })
+                Self(Reservation { window: Some(window), taken })
             }
 
             /// Makes the admission final: it stays in the window until it has
             /// expired. (`mem::forget` does the same, less explicitly.)
             #[inline]
             pub fn commit(mut self) {
-                self.0.fate = Fate::Stay;
+                self.0.window = None;
             }
         }
 

@@ -11,9 +11,10 @@ thread_local! {
     static NUMBER: usize = NEXT.fetch_add(1, Relaxed);
 }
 
-/// This thread's number; 0 while the thread is torn down.
+/// This thread's number, which no other thread has or had; while the thread is torn
+/// down, the largest of all, which many may have at once.
 pub(crate) fn number() -> usize {
-    NUMBER.try_with(|number| *number).unwrap_or(0)
+    NUMBER.try_with(|number| *number).unwrap_or(usize::MAX)
 }
 
 /// How many cache lines are enough that threads at work seldom share one, if

@@ -51,7 +51,8 @@ pub(crate) struct Unused {
 pub struct Timer<T, C = SystemClock> {
     shared: NonNull<Shared<T, C>>,
     node: NonNull<Node<T>>,
-    number: Number,
+    /// A [`Number`], in a word: half a word beside a hole would be moved in pieces.
+    number: usize,
     owns: PhantomData<T>,
 }
 
@@ -78,7 +79,7 @@ impl<T, C> Timer<T, C> {
     pub(super) unsafe fn new(shared: NonNull<Shared<T, C>>, number: Number) -> Self {
         // SAFETY: the shard is there until this handle has left it.
         let node = NonNull::from(unsafe { &shared.as_ref().shard }.node(number));
-        Self { shared, node, number, owns: PhantomData }
+        Self { shared, node, number: number as usize, owns: PhantomData }
     }
 
     fn node(&self) -> &Node<T> {
@@ -238,7 +239,7 @@ impl<T, C> Timer<T, C> {
 
     /// Where it is, for who asks after its end whether it was there.
     pub(crate) fn spot(&self) -> Spot<T, C> {
-        Spot { shared: self.shared, number: self.number }
+        Spot { shared: self.shared, number: self.number as Number }
     }
 
     /// Takes the timer out and gives its payload back, or `None` if it has
@@ -275,7 +276,7 @@ impl<T, C> Timer<T, C> {
             }
         };
         // SAFETY: this handle is used no more.
-        unsafe { Shared::leave(self.shared, self.number) };
+        unsafe { Shared::leave(self.shared, self.number as Number) };
         payload
     }
 }

@@ -14,6 +14,7 @@ use super::arena::MOST;
 use super::error::WheelFull;
 use super::horizon::check_clock;
 use super::level::MAX_TICK;
+use super::node::Number;
 use super::shard::{Shard, Shared};
 use super::timer::Timer;
 use super::visit::Purpose;
@@ -216,34 +217,36 @@ impl<T, C> TimerWheel<T, C> {
     ///
     /// [`WheelFull`] with the payload.
     pub fn insert_at(&self, now: u64, idle: u64, payload: T) -> Result<Timer<T, C>, WheelFull<T>> {
-        self.insert_as(now, idle, payload, Word::live)
-    }
-
-    /// [`insert_at`](Self::insert_at) of a timer that is held from the start,
-    /// until the caller [releases](Timer::release) it.
-    pub(crate) fn insert_held_at(
-        &self,
-        now: u64,
-        idle: u64,
-        payload: T,
-    ) -> Result<Timer<T, C>, WheelFull<T>> {
-        self.insert_as(now, idle, payload, Word::held)
-    }
-
-    fn insert_as(
-        &self,
-        now: u64,
-        idle: u64,
-        payload: T,
-        first: fn(u64) -> Word,
-    ) -> Result<Timer<T, C>, WheelFull<T>> {
-        let index = thread::number() % self.shards.len();
-        match self.shard(index).insert(now, idle, payload, first) {
+        let index = self.shard_of_thread();
+        match self.shard(index).insert(now, idle, payload, Word::live) {
             // SAFETY: inserted just now, and nobody else has the number.
             #[allow(unsafe_code)]
             Ok(number) => Ok(unsafe { Timer::new(self.shards[index], number) }),
             Err(payload) => Err(WheelFull::new(payload)),
         }
+    }
+
+    /// [`insert_at`](Self::insert_at) of a timer that is held from the start,
+    /// until the caller [releases](Timer::release) it. `None` if the wheel is full;
+    /// the payload is dropped then.
+    // In its callers the timer is in registers.
+    #[inline(always)]
+    pub(crate) fn insert_held_at(&self, now: u64, idle: u64, payload: T) -> Option<Timer<T, C>> {
+        let index = self.shard_of_thread();
+        let number = self.insert_held_in(index, now, idle, payload)?;
+        // SAFETY: inserted just now, and nobody else has the number.
+        #[allow(unsafe_code)]
+        Some(unsafe { Timer::new(self.shards[index], number) })
+    }
+
+    /// Returns what fits into registers; its caller makes a timer of it.
+    #[inline(never)]
+    fn insert_held_in(&self, index: usize, now: u64, idle: u64, payload: T) -> Option<Number> {
+        self.shard(index).insert(now, idle, payload, Word::held).ok()
+    }
+
+    fn shard_of_thread(&self) -> usize {
+        thread::number() % self.shards.len()
     }
 
     pub(super) fn shard(&self, index: usize) -> &Shard<T> {

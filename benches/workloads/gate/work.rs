@@ -16,7 +16,7 @@ use super::sessions::{Limits, Manager, SUBJECT_LIMIT, Sessions};
 use crate::common::{Worker, Workload};
 
 /// The subject that is at its limit.
-const HOT: Option<&str> = Some("hot");
+pub const HOT: &str = "hot";
 
 /// Places for the sessions that come and go.
 const ROOM: u32 = 64;
@@ -40,7 +40,7 @@ impl<M: Sessions> Live<M> {
         let manager = M::new(Limits { rate, ..Limits::new(most) });
         let admit = |id| {
             let own = format!("client-{:016x}", scatter(id));
-            let subject = if id < u64::from(SUBJECT_LIMIT) { HOT } else { Some(&*own) };
+            let subject = if id < u64::from(SUBJECT_LIMIT) { Some(HOT) } else { Some(&*own) };
             manager.admit(subject, id).expect("there is room")
         };
         let sessions = (0..u64::from(live)).map(admit).collect();
@@ -261,7 +261,7 @@ fn refusals<'a, M: Manager>(
 }
 
 pub fn at_limit<M: Manager>(live: &Live<M>, _thread: usize) -> Worker<'_> {
-    refusals(live, HOT, Cause::SubjectAtLimit)
+    refusals(live, Some(HOT), Cause::SubjectAtLimit)
 }
 
 pub fn at_capacity<M: Manager>(live: &Live<M>, thread: usize) -> Worker<'_> {

@@ -12,12 +12,11 @@
 
 use std::borrow::Borrow;
 use std::hash::Hash;
-use std::time::Duration;
 
 use super::evict::NoVictim;
 use super::rejected::{Cause, Rejected};
 use crate::clock::Clock;
-use crate::counts::{StripedSubjectPermit, SubjectCounts, ToSubject};
+use crate::counts::{StripedSubjectPermit, ToSubject};
 use crate::gate::core::{BothWays, SOME_TIME};
 use crate::gate::handle::Gate;
 use crate::gate::session::owner::{ActiveSession, Hasher, Reservation, Session};
@@ -26,26 +25,15 @@ use crate::limit::Limit;
 use crate::rate::RateLimited;
 use crate::sync::epoch;
 
-/// A cause, and when to come back.
-struct Refusal {
-    cause: Cause,
-    retry_after: Option<Duration>,
-}
-
-impl Refusal {
-    /// A session of the subject must end, and nobody searches for when one does.
-    fn subject_at_limit(limit: Limit) -> Self {
-        let retry_after = (limit != Limit::at_most(0)).then_some(SOME_TIME);
-        Self { cause: Cause::SubjectAtLimit, retry_after }
-    }
-
-    /// It is no use to come back.
-    const fn for_good(cause: Cause) -> Self {
-        Self { cause, retry_after: None }
+/// A session of the subject must end, and nobody searches for when one does.
+fn subject_at_limit(limit: Limit) -> Rejected {
+    match limit == Limit::at_most(0) {
+        true => Rejected::for_good(Cause::SubjectAtLimit),
+        false => Rejected::until(Cause::SubjectAtLimit, SOME_TIME),
     }
 }
 
-/// A slot of a subject, by its owner.
+/// A subject's slot, by its owner.
 type SubjectSlot<K> = StripedSubjectPermit<K, Hasher>;
 
 impl<K, T, C> Gate<K, T, C>
@@ -99,7 +87,7 @@ where
     ///
     /// As [`reserve`](Self::reserve).
     pub fn reserve_anonymous(&self, tag: T) -> Result<Reservation<K, T, C>, Rejected> {
-        Ok(self.reserve_without_subject(tag, InitialPhase::Pending)?.0)
+        Ok(self.reserve_anonymous_as(tag, InitialPhase::Pending)?.0)
     }
 
     /// [`reserve`](Self::reserve), commit and establish in one, for sessions
@@ -118,7 +106,7 @@ where
         Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         let (reservation, now) = self.reserve_as(subject, tag, InitialPhase::Established)?;
-        reservation.commit_at(now)
+        reservation.commit_at(now, InitialPhase::Established)
     }
 
     /// [`admit`](Self::admit) for a session without a subject: no limit of a subject
@@ -142,8 +130,8 @@ where
     /// # }
     /// ```
     pub fn admit_anonymous(&self, tag: T) -> Result<Session<K, T, C>, Rejected> {
-        let (reservation, now) = self.reserve_without_subject(tag, InitialPhase::Established)?;
-        reservation.commit_at(now)
+        let (reservation, now) = self.reserve_anonymous_as(tag, InitialPhase::Established)?;
+        reservation.commit_at(now, InitialPhase::Established)
     }
 
     /// [`admit`](Self::admit) and [`enter`](crate::SessionHandle::enter) in one:
@@ -183,12 +171,15 @@ where
         Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         match subject {
-            Some(name) => self.reserve_with(|| self.slot_of(name), tag, initial),
-            None => self.reserve_without_subject(tag, initial),
+            Some(name) => {
+                let look = || self.slot_of(name).map(|(slot, moment)| (Some(slot), moment));
+                self.reserve_with(look, tag, initial)
+            }
+            None => self.reserve_anonymous_as(tag, initial),
         }
     }
 
-    fn reserve_without_subject(
+    fn reserve_anonymous_as(
         &self,
         tag: T,
         initial: InitialPhase,
@@ -196,55 +187,49 @@ where
         self.reserve_with(|| Ok((None, self.look()?)), tag, initial)
     }
 
-    /// `look` is the first looks, the clock's, and the slot of the subject, if there
-    /// is one.
+    /// `look` gives the slot of the subject, if there is one, and the moment.
     fn reserve_with(
         &self,
-        look: impl FnOnce() -> Result<(Option<SubjectSlot<K>>, BothWays), Refusal>,
+        look: impl FnOnce() -> Result<(Option<SubjectSlot<K>>, BothWays), Rejected>,
         tag: T,
         initial: InitialPhase,
     ) -> Result<(Reservation<K, T, C>, u64), Rejected> {
         let reserve = || {
             if self.core.closed().is_some() {
-                return Err(Refusal::for_good(Cause::ShutDown));
+                return Err(Rejected::for_good(Cause::ShutDown));
             }
             let (slot, moment) = look()?;
             Ok((self.take(slot, tag, moment, initial)?, moment.1))
         };
-        reserve().map_err(|Refusal { cause, retry_after }| {
-            self.core.tallies.rejected(cause);
-            Rejected::new(cause, retry_after)
-        })
+        reserve().inspect_err(|rejected| self.core.tallies.rejected(rejected.cause()))
     }
 
-    /// Refuses a subject that is at its limit, and reads for that nothing that others
-    /// write. Then looks at what all share, and last takes the subject's slot.
-    fn slot_of<Q>(&self, name: &Q) -> Result<(Option<SubjectSlot<K>>, BothWays), Refusal>
+    /// Refuses a subject that is at its limit, and reads for that nothing that other
+    /// subjects write. Then looks at what all share, and last takes the subject's
+    /// slot, from the place at which the subject was found.
+    fn slot_of<Q>(&self, name: &Q) -> Result<(SubjectSlot<K>, BothWays), Rejected>
     where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
-        let too_long = |_| Refusal::for_good(Cause::SubjectTooLong);
+        let too_long = |_| Rejected::for_good(Cause::SubjectTooLong);
         self.subjects.check_len(name).map_err(too_long)?;
-        let limit = self.settings.overrides.limit_of(name);
         let hash = self.subjects.hash_of(name);
-        // The acquire after the look goes into the reclaimer again, which is cheap for
-        // who is there.
-        let _pin = epoch::pin();
-        let is_limited = limit != Limit::UNLIMITED;
-        if is_limited && self.subjects.count_hashed(name, hash) >= limit.most() {
-            return Err(Refusal::subject_at_limit(limit));
+        let limit = self.settings.overrides.limit_of_hashed(name, hash);
+        let pin = epoch::pin();
+        let subject = self.subjects.look_up(name, hash, &pin);
+        if subject.count() >= limit.most() {
+            return Err(subject_at_limit(limit));
         }
         let moment = self.look()?;
-        let stripe = self.subjects.stripe();
-        let slot = SubjectCounts::try_acquire_striped(stripe, name, hash, limit);
-        Ok((Some(slot.map_err(|_| Refusal::subject_at_limit(limit))?), moment))
+        let slot = subject.acquire_striped(self.subjects.stripe(), limit);
+        Ok((slot.map_err(|_| subject_at_limit(limit))?, moment))
     }
 
     /// Reads the clock, and refuses where the window or the gate is full. Writes
     /// nothing, unless the gate evicts and there is somebody to look for, or when the
     /// first session ends is not known any more.
-    fn look(&self) -> Result<BothWays, Refusal> {
+    fn look(&self) -> Result<BothWays, Rejected> {
         let moment @ (now, _) = self.core.now_both_ways();
         if let Some(rate) = &self.core.rate {
             rate.check_at(now).map_err(|refused| self.rate_limited(refused, moment))?;
@@ -261,18 +246,18 @@ where
         tag: T,
         moment @ (now, rounded_up): BothWays,
         initial: InitialPhase,
-    ) -> Result<Reservation<K, T, C>, Refusal> {
+    ) -> Result<Reservation<K, T, C>, Rejected> {
         let rate = self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_both_ways(moment));
         let rate = rate.transpose().map_err(|refused| self.rate_limited(refused, moment))?;
         let record = Record::new(self.core.stripe(), tag, rounded_up, initial).map_err(
             |cause| match cause {
-                Cause::ShutDown => Refusal::for_good(cause),
-                _ => Refusal { cause, retry_after: Some(self.core.retry_after(moment)) },
+                Cause::ShutDown => Rejected::for_good(cause),
+                _ => Rejected::until(cause, self.core.retry_after(moment)),
             },
         )?;
         let room = self.core.make_room(now);
         let slot_of_gate = room.map_err(|none| self.at_capacity(none, moment))?;
-        let reservation = Reservation::new(record, slot, rate, initial);
+        let reservation = Reservation::new(record, slot, rate);
         if slot_of_gate.evicts {
             self.core.alarm.ring();
         }
@@ -280,20 +265,20 @@ where
         Ok(reservation)
     }
 
-    fn rate_limited(&self, refused: RateLimited, moment: BothWays) -> Refusal {
+    fn rate_limited(&self, refused: RateLimited, moment: BothWays) -> Rejected {
         let retry_after = self.core.wait(refused.retry_after(), moment);
-        Refusal { cause: Cause::RateLimited, retry_after: Some(retry_after) }
+        Rejected::until(Cause::RateLimited, retry_after)
     }
 
     /// Full at this moment, and nobody to evict.
-    fn at_capacity(&self, none: NoVictim, moment: BothWays) -> Refusal {
+    fn at_capacity(&self, none: NoVictim, moment: BothWays) -> Rejected {
         // Whoever leaves makes no room.
         if self.core.counter.limit() == Limit::at_most(0) {
-            return Refusal::for_good(Cause::AtCapacity);
+            return Rejected::for_good(Cause::AtCapacity);
         }
         let ends = self.core.retry_after(moment);
         let evictable = none.wait.map(|ticks| self.core.wait(ticks, moment));
-        let retry_after = Some(evictable.map_or(ends, |evictable| evictable.min(ends)));
-        Refusal { cause: Cause::AtCapacity, retry_after }
+        let retry_after = evictable.map_or(ends, |evictable| evictable.min(ends));
+        Rejected::until(Cause::AtCapacity, retry_after)
     }
 }

@@ -32,7 +32,7 @@
 //! *Why a search misses nothing*: it begins with a write to the word. A timer that
 //! the search meets as held is looked at by a write, so who releases it later sees
 //! that first write, and lowers the tick. A session that the search does not meet was
-//! committed after the searcher has *heard* the commits (`sync/tally.rs`), which is a
+//! committed after the searcher has *heard* the commits (`sync/announced.rs`), which is a
 //! write to each place where commits are counted; so its commit sees the first
 //! write likewise.
 //!
@@ -45,7 +45,7 @@
 //!
 //! *Memory orderings*: here every access is `Relaxed`. What orders them are the writes of
 //! the search to the timers, `AcqRel` (`wheel/node.rs`), and to the counts of commits,
-//! `AcqRel` (`sync/tally.rs`).
+//! `AcqRel` (`sync/announced.rs`).
 //!
 //! | race | ruling | model that fails |
 //! |---|---|---|
@@ -59,8 +59,9 @@
 
 use crossbeam_utils::CachePadded;
 
+use crate::sync::announced::Announced;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use crate::sync::tally::Announced;
+
 use crate::wheel::{Spot, TimerId, TimerWheel};
 
 /// An idle time that is as good as none, so far from the last tick that a deadline

@@ -4,8 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 /// Why the gate refused an admission.
+// A word wide, as all that an admission hands on: beside a narrower one the words
+// of a session are moved in pieces, and the processor waits for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[repr(u64)]
 pub enum Cause {
     /// The subject held its limit of sessions, admissions in flight included.
     SubjectAtLimit,
@@ -39,12 +42,48 @@ impl Cause {
 #[non_exhaustive]
 pub struct Rejected {
     cause: Cause,
-    retry_after: Option<Duration>,
+    retry_after: RetryAfter,
+}
+
+/// When to come back, in one word of nanoseconds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct RetryAfter(u64);
+
+impl RetryAfter {
+    const NEVER: Self = Self(u64::MAX);
+
+    /// Times over 584 years are taken for that.
+    const fn of(time: Duration) -> Self {
+        let nanos = time.as_nanos();
+        match nanos < Self::NEVER.0 as u128 {
+            true => Self(nanos as u64),
+            false => Self(Self::NEVER.0 - 1),
+        }
+    }
+
+    const fn get(self) -> Option<Duration> {
+        match self.0 {
+            u64::MAX => None,
+            nanos => Some(Duration::from_nanos(nanos)),
+        }
+    }
+}
+
+impl fmt::Debug for RetryAfter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
 }
 
 impl Rejected {
-    pub(crate) const fn new(cause: Cause, retry_after: Option<Duration>) -> Self {
-        Self { cause, retry_after }
+    /// It is of use to come back after this time.
+    pub(crate) const fn until(cause: Cause, retry_after: Duration) -> Self {
+        Self { cause, retry_after: RetryAfter::of(retry_after) }
+    }
+
+    /// It is of no use to come back.
+    pub(crate) const fn for_good(cause: Cause) -> Self {
+        Self { cause, retry_after: RetryAfter::NEVER }
     }
 
     /// Why.
@@ -68,13 +107,13 @@ impl Rejected {
     /// since it was last searched for, by no more than those were put off. Sessions
     /// may leave earlier, and other newcomers be faster.
     pub const fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.retry_after.get()
     }
 
     /// [`retry_after`](Self::retry_after) as the header `Retry-After` wants it:
     /// whole seconds, rounded up, at least 1.
     pub fn retry_after_secs(&self) -> Option<u64> {
-        let after = self.retry_after?;
+        let after = self.retry_after()?;
         Some(after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1))
     }
 }

@@ -51,7 +51,6 @@ impl<K: 'static, T, C> Drop for Owner<K, T, C> {
 pub struct Reservation<K: 'static, T = (), C = SystemClock> {
     owner: Owner<K, T, C>,
     rate: Option<OwnedRateToken>,
-    initial: InitialPhase,
 }
 
 impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
@@ -59,10 +58,9 @@ impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
         record: Arc<Record<T, C>>,
         subject: Option<StripedSubjectPermit<K, Hasher>>,
         rate: Option<OwnedRateToken>,
-        initial: InitialPhase,
     ) -> Self {
         let owner = Owner { handle: SessionHandle { record }, _subject: subject };
-        Self { owner, rate, initial }
+        Self { owner, rate }
     }
 
     /// Makes it a session, whose timeouts start now. It is pending until it is
@@ -73,15 +71,20 @@ impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
     /// [`Rejected`] for [`Cause::ShutDown`] if the gate was closed since.
     pub fn commit(self) -> Result<Session<K, T, C>, Rejected> {
         let now = self.owner.handle.record.core.now_rounded_up();
-        self.commit_at(now)
+        self.commit_at(now, InitialPhase::Pending)
     }
 
-    /// [`commit`](Self::commit) at a time that is known, rounded up.
-    pub(crate) fn commit_at(self, now: u64) -> Result<Session<K, T, C>, Rejected> {
+    /// [`commit`](Self::commit) at a time that is known, rounded up, to the phase
+    /// for which the reservation was made.
+    pub(crate) fn commit_at(
+        self,
+        now: u64,
+        initial: InitialPhase,
+    ) -> Result<Session<K, T, C>, Rejected> {
         let record = &self.owner.handle.record;
-        if Record::commit(record, now, self.initial).is_err() {
+        if Record::commit(record, now, initial).is_err() {
             record.core.tallies.rejected(Cause::ShutDown);
-            return Err(Rejected::new(Cause::ShutDown, None));
+            return Err(Rejected::for_good(Cause::ShutDown));
         }
         if let Some(token) = self.rate {
             token.commit();
@@ -91,8 +94,8 @@ impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
 
     /// The same for a reservation whose session begins with an activity.
     pub(crate) fn commit_active_at(self, now: u64) -> Result<ActiveSession<K, T, C>, Rejected> {
-        debug_assert!(self.initial == InitialPhase::Active, "its hold is the activity's");
-        let session = self.commit_at(now)?;
+        // Its hold, which this commit leaves, is the activity's.
+        let session = self.commit_at(now, InitialPhase::Active)?;
         let activity = Activity { handle: session.handle() };
         Ok((session, activity))
     }

@@ -42,7 +42,7 @@ use crate::gate::settings::config::NEVER;
 use crate::sync::arc::{Arc, Weak};
 use crate::sync::atomic::{AtomicU32, Ordering::*};
 use crate::sync::striped_arc::ArcStripe;
-use crate::wheel::{HoldError, Timer, Unused, WheelFull};
+use crate::wheel::{HoldError, Timer, Unused};
 
 /// What the sessions of a gate share.
 pub(crate) type SessionCore<T, C> = Core<Record<T, C>, C>;
@@ -83,20 +83,24 @@ impl<T, C: Clock> Timers<T, C> {
         now: u64,
         initial: InitialPhase,
         record: &Weak<Record<T, C>>,
-    ) -> Result<Self, WheelFull<TimerPayload<Record<T, C>>>> {
+    ) -> Option<Self> {
         let start = |kind, ticks| {
             let payload = TimerPayload { record: record.clone(), kind };
             core.wheel.insert_held_at(now, ticks, payload)
         };
         let init = if initial == InitialPhase::Pending { core.timeouts.init() } else { NEVER };
-        let unless_never = |kind, ticks| (ticks != NEVER).then(|| start(kind, ticks)).transpose();
+        // `Some(None)` where there is none to start.
+        let unless_never = |kind, ticks| match ticks {
+            NEVER => Some(None),
+            _ => start(kind, ticks).map(Some),
+        };
         // The gate that evicts reads off the deadline when the idle time began.
         let longest = if core.candidates.is_some() { ENDLESS } else { NEVER };
-        Ok(Self {
-            idle: start(TimerKind::Idle, core.timeouts.idle().min(longest))?,
-            init: unless_never(TimerKind::Init, init)?,
-            life: unless_never(TimerKind::Life, core.timeouts.life())?,
-        })
+        let init = unless_never(TimerKind::Init, init)?;
+        let life = unless_never(TimerKind::Life, core.timeouts.life())?;
+        // Last the one that every session has: nothing can fail while it is moved.
+        let idle = start(TimerKind::Idle, core.timeouts.idle().min(longest))?;
+        Some(Self { idle, init, life })
     }
 }
 
@@ -116,7 +120,7 @@ impl<T, C: Clock> Record<T, C> {
         let record = Arc::new_cyclic(|record| Self {
             phase: PhaseWord::reserved(),
             owner_left: AtomicU32::new(0),
-            timers: Timers::start(core, now, initial, record).ok(),
+            timers: Timers::start(core, now, initial, record),
             eviction_timer: OnceLock::new(),
             place: Place::new(core.candidates.as_ref().map_or(0, Candidates::draw)),
             tag,
@@ -270,7 +274,7 @@ impl<T, C: Clock> Record<T, C> {
         now: u64,
     ) -> Option<Box<SessionTimer<T, C>>> {
         let payload = TimerPayload { record: Arc::downgrade(this), kind: TimerKind::Evicted };
-        this.core.wheel.insert_held_at(now, 0, payload).ok().map(Box::new)
+        this.core.wheel.insert_held_at(now, 0, payload).map(Box::new)
     }
 
     /// The caller has evicted the session, and this timer reports it.

@@ -110,7 +110,8 @@ where
     /// Makes the subject an exception, or changes what it is; returns what it
     /// was, if it was one.
     pub fn set_override(&self, subject: K, limit: Limit) -> Option<Limit> {
-        self.settings.overrides.set(subject, limit)
+        let hash = self.subjects.hash_of(&subject);
+        self.settings.overrides.set_hashed(subject, hash, limit)
     }
 
     /// Makes the subject no exception any more; returns what it was, if it was
@@ -120,7 +121,7 @@ where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq,
     {
-        self.settings.overrides.remove(subject)
+        self.settings.overrides.remove_hashed(subject, self.subjects.hash_of(subject))
     }
 
     /// The slots that the subject has, reservations included.

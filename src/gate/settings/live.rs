@@ -45,7 +45,8 @@ impl<K> From<GateConfig<K>> for Draft<K> {
 }
 
 pub(crate) struct LiveSettings<K: 'static> {
-    /// The limits of subjects, which every admission reads.
+    /// The limits of subjects, which every admission reads. By the hash that a
+    /// subject has in the counts, so that an admission hashes once.
     pub(crate) overrides: Overrides<K, Hasher>,
     pub(super) chose_subject_limit: bool,
     /// The limits of subjects in it are those that the gate began with.
@@ -53,7 +54,7 @@ pub(crate) struct LiveSettings<K: 'static> {
 }
 
 impl<K: Hash + Eq> LiveSettings<K> {
-    pub(crate) fn new(draft: Draft<K>) -> Self {
+    pub(crate) fn new(draft: Draft<K>, hash_of: impl Fn(&K) -> u64) -> Self {
         let Draft { mut config, overrides: more, chose_subject_limit, .. } = draft;
         let named = mem::take(&mut config.overrides);
         let overrides = Overrides::with_capacity_and_hasher(
@@ -62,7 +63,8 @@ impl<K: Hash + Eq> LiveSettings<K> {
             Hasher::default(),
         );
         for (subject, limit) in named.into_iter().chain(more) {
-            overrides.set(subject, limit);
+            let hash = hash_of(&subject);
+            overrides.set_hashed(subject, hash, limit);
         }
         Self { overrides, chose_subject_limit, config: Mutex::new(config) }
     }
