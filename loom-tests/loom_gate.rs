@@ -9,5 +9,6 @@ extern crate headcount as product;
 
 mod gate;
 mod gate_evict;
+mod gate_first_end;
 mod gate_linear;
 mod support;

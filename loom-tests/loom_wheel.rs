@@ -10,3 +10,4 @@ extern crate headcount as product;
 mod support;
 mod wheel;
 mod wheel_fixed;
+mod wheel_retire;

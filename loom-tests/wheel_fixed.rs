@@ -338,7 +338,6 @@ fn a_node_that_is_linked_after_a_fixed_deadline_is_not_adopted() {
     });
 }
 
-/// Who looks for the first deadline while a driver has the timer in hand, and
 /// links it again, is not told that there is none, nor a later one.
 #[test]
 fn a_look_overlooks_no_timer() {

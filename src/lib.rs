@@ -56,6 +56,7 @@ mod limit;
 mod limit_serde;
 mod rate;
 mod sync;
+mod unwind;
 mod wheel;
 
 #[cfg(doc)]
@@ -77,7 +78,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use counts::cache_model;
 pub use counts::{
     Overrides, OwnedSubjectPermit, SubjectAtLimit, SubjectCounts, SubjectError, SubjectPermit,
-    SubjectTooLong,
+    SubjectTooLong, ToSubject,
 };
 #[cfg(feature = "tokio")]
 pub use gate::TokioReaper;

@@ -12,6 +12,7 @@
 pub(crate) mod alarm;
 #[cfg(all(test, not(feature = "loom")))]
 mod alarm_tests;
+pub(crate) mod announced;
 pub(crate) mod arc;
 pub(crate) mod atomic;
 pub(crate) mod cell;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use headcount::{Limit, Overrides, SubjectCounts, SubjectError};
+use headcount::{Limit, Overrides, SubjectCounts, SubjectError, ToSubject};
 
 /// Everybody collides.
 #[derive(Default)]
@@ -99,10 +99,8 @@ impl std::borrow::Borrow<Own> for Wrapped {
 #[derive(PartialEq, Eq, Hash)]
 struct Wrapped(Own);
 
-impl ToOwned for Own {
-    type Owned = Wrapped;
-
-    fn to_owned(&self) -> Wrapped {
+impl ToSubject<Wrapped> for Own {
+    fn to_subject(&self) -> Wrapped {
         Wrapped(Self(self.0.clone()))
     }
 }

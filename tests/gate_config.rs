@@ -128,6 +128,42 @@ fn no_change_at_run_time_leads_where_no_gate_could_begin() {
     assert_eq!(gate.available(), u32::MAX, "nothing was changed");
 }
 
+/// Which the gate could take, and would do nothing by, or something else than was meant.
+#[test]
+fn a_setting_that_has_no_effect_is_an_error_that_says_what_to_do() {
+    let ms = Duration::from_millis;
+    let evicts = |floor| CapacityPolicy::EvictIdle { floor: ms(floor) };
+    let long_floor = |gate: GateBuilder<String>| gate.idle_timeout(ms(50)).at_capacity(evicts(51));
+    assert_eq!(refused(long_floor), "at_capacity");
+    let of_life = |gate: GateBuilder<String>| gate.max_lifetime(ms(50)).at_capacity(evicts(51));
+    assert_eq!(refused(of_life), "at_capacity");
+    let only_life = |gate: GateBuilder<String>| of_life(gate).no_idle_timeout();
+    assert_eq!(refused(only_life), "at_capacity");
+    assert_eq!(refused(|gate| gate.max_subject_len(0)), "max_subject_len");
+    let mut file = GateConfig::default();
+    file.max_subject_len = 0;
+    assert_eq!(refused(|gate| gate.config(file)), "max_subject_len");
+
+    let built =
+        |edit: fn(GateBuilder<String>) -> GateBuilder<String>| edit(Gate::builder()).build();
+    assert!(built(|gate| gate.max_subject_len(1)).is_ok());
+    let as_long = |gate: GateBuilder<String>| {
+        let idle = gate.idle_timeout(Duration::from_millis(50));
+        idle.at_capacity(CapacityPolicy::EvictIdle { floor: Duration::from_millis(50) })
+    };
+    let gate = built(as_long).unwrap();
+    let error = gate.set_eviction_floor(ms(51)).unwrap_err();
+    assert_eq!(error.field(), "at_capacity");
+    assert!(error.reason().contains("take a shorter floor"), "{error}");
+    assert_eq!(gate.set_idle_timeout(Some(ms(49))).unwrap_err().field(), "at_capacity");
+    assert_eq!(gate.set_max_lifetime(Some(ms(49))).unwrap_err().field(), "at_capacity");
+    gate.set_eviction_floor(ms(10)).unwrap();
+    gate.set_idle_timeout(Some(ms(10))).unwrap();
+    gate.set_eviction_floor(ms(11)).unwrap_err();
+    gate.set_idle_timeout(None).unwrap();
+    gate.set_eviction_floor(ms(11)).unwrap();
+}
+
 #[test]
 fn a_setting_of_the_builder_comes_after_the_config_and_a_config_replaces_all() {
     let of = |gate: &Gate<String>| {

@@ -160,26 +160,3 @@ fn sweep_frees_the_cancelled_and_fires_nothing() {
     assert!(sorted(wheel.expired(999_000)).into_iter().eq((0..1000).step_by(4)));
     drop(kept);
 }
-
-/// Neither a cancelled timer nor a held one is waited for, and a touch is known.
-#[test]
-fn the_first_deadline_is_that_of_a_timer_that_will_fire() {
-    let wheel = TimerWheel::new(ManualClock::new()).with_shards(1);
-    assert_eq!(wheel.first_deadline(), None);
-    drop(wheel.insert(10, 0).unwrap());
-    let (held, touched) = (wheel.insert(20, 1).unwrap(), wheel.insert(30, 2).unwrap());
-    let _far = wheel.insert(5000, 3).unwrap();
-    assert_eq!(wheel.first_deadline(), Some(20));
-    let hold = held.hold().unwrap();
-    assert_eq!(wheel.first_deadline(), Some(30));
-    touched.touch_at(15).unwrap();
-    assert_eq!(wheel.first_deadline(), Some(45));
-    held.set_fixed_deadline(Some(40)).unwrap();
-    assert_eq!(wheel.first_deadline(), Some(40), "a held timer fires then");
-    held.set_fixed_deadline(None).unwrap();
-    drop(touched);
-    assert_eq!(wheel.first_deadline(), Some(5000));
-    assert!(wheel.next_deadline().is_some_and(|next| next <= 10));
-    hold.release_at(100);
-    assert_eq!(wheel.first_deadline(), Some(120));
-}

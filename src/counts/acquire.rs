@@ -17,6 +17,7 @@ use super::map::SubjectCounts;
 use super::node::NodePtr;
 use super::permit::{OwnedSubjectPermit, SubjectPermit};
 use super::probe::{Bytes, Value};
+use super::to_subject::ToSubject;
 use crate::limit::Limit;
 
 impl<K, S> SubjectCounts<K, S>
@@ -58,7 +59,7 @@ where
     ) -> Result<SubjectPermit<'_, K, S>, SubjectError>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         self.enter(subject, limit).map(|node| SubjectPermit::holding(self, node))
     }
@@ -76,7 +77,7 @@ where
     ) -> Result<OwnedSubjectPermit<K, S>, SubjectError>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         self.enter(subject, limit).map(|node| OwnedSubjectPermit::holding(Arc::clone(self), node))
     }
@@ -84,7 +85,7 @@ where
     fn enter<Q>(&self, subject: &Q, limit: Limit) -> Result<NodePtr<K>, SubjectError>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         if limit == Limit::at_most(0) {
             return Err(SubjectAtLimit::new(limit).into());
@@ -92,7 +93,9 @@ where
         self.check_len(subject)?;
         let hash = self.hash_of(subject);
         let entered = match is_inline::<K>() {
-            true => with_bytes(subject, |bytes| self.list.acquire(hash, limit, &Bytes(bytes))),
+            true => with_bytes::<K, _, _>(subject, |bytes| {
+                self.list.acquire(hash, limit, &Bytes(bytes))
+            }),
             false => self.list.acquire(hash, limit, &Value(subject)),
         };
         entered.map_err(|Full| SubjectAtLimit::new(limit).into())

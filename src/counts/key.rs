@@ -1,4 +1,4 @@
-//! Read first of `counts`. Which subjects are stored as bytes inside their
+//! Read after `to_subject.rs`. Which subjects are stored as bytes inside their
 //! node, how a lookup gets at its bytes, and how a subject is hashed.
 //!
 //! Text and bytes, whatever owns them, are kept inline: one allocation and no
@@ -8,17 +8,25 @@
 //! the question.
 //!
 //! *Who may touch it*: `node.rs`, `probe.rs`, `map.rs`, `acquire.rs` and `lookup.rs` ask
-//! here; `list.rs` sees a subject only through a `Probe`.
+//! here, and the gate's settings, whether subjects have a length; `list.rs` sees a
+//! subject only through a `Probe`.
 
 #![allow(unsafe_code)]
 
 use std::any::{Any, TypeId};
+use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use super::to_subject::ToSubject;
+
 /// Are subjects of type `K` stored as their bytes?
-pub(super) fn is_inline<K: 'static>() -> bool {
-    is::<K, String>() || is::<K, Vec<u8>>() || is_shared_or_boxed::<K>()
+pub(crate) fn is_inline<K: 'static>() -> bool {
+    is::<K, String>() || is::<K, Vec<u8>>() || is_shared_or_boxed::<K>() || is_cow::<K>()
+}
+
+fn is_cow<K: 'static>() -> bool {
+    is::<K, Cow<'static, str>>() || is::<K, Cow<'static, [u8]>>()
 }
 
 fn is_shared_or_boxed<K: 'static>() -> bool {
@@ -32,23 +40,26 @@ pub(super) fn bytes_of<Q: ?Sized + 'static>(subject: &Q) -> Option<&[u8]> {
     let text = same::<Q, str>(subject)
         .or_else(|| same::<Q, String>(subject).map(|owned| &**owned))
         .or_else(|| same::<Q, Box<str>>(subject).map(|owned| &**owned))
-        .or_else(|| same::<Q, Arc<str>>(subject).map(|owned| &**owned));
+        .or_else(|| same::<Q, Arc<str>>(subject).map(|owned| &**owned))
+        .or_else(|| same::<Q, Cow<'static, str>>(subject).map(|owned| &**owned));
     text.map(str::as_bytes)
         .or_else(|| same::<Q, [u8]>(subject))
         .or_else(|| same::<Q, Vec<u8>>(subject).map(|owned| &**owned))
         .or_else(|| same::<Q, Box<[u8]>>(subject).map(|owned| &**owned))
         .or_else(|| same::<Q, Arc<[u8]>>(subject).map(|owned| &**owned))
+        .or_else(|| same::<Q, Cow<'static, [u8]>>(subject).map(|owned| &**owned))
 }
 
 /// Gives `f` the bytes of a subject of a map whose `K` is inline.
-pub(super) fn with_bytes<Q, R>(subject: &Q, f: impl FnOnce(&[u8]) -> R) -> R
+pub(super) fn with_bytes<K, Q, R>(subject: &Q, f: impl FnOnce(&[u8]) -> R) -> R
 where
-    Q: ?Sized + ToOwned<Owned: 'static> + 'static,
+    K: 'static,
+    Q: ?Sized + ToSubject<K> + 'static,
 {
     match bytes_of(subject) {
         Some(bytes) => f(bytes),
         // A type of the user's own that `K` borrows as.
-        None => f(bytes_of(&subject.to_owned()).expect("`K` is inline")),
+        None => f(bytes_of(&subject.to_subject()).expect("`K` is inline")),
     }
 }
 
@@ -69,6 +80,10 @@ pub(super) fn from_bytes<K: 'static>(bytes: &[u8]) -> K {
         *slot = Some(text().into());
     } else if let Some(slot) = slot.downcast_mut::<Option<Arc<[u8]>>>() {
         *slot = Some(bytes.into());
+    } else if let Some(slot) = slot.downcast_mut::<Option<Cow<'static, str>>>() {
+        *slot = Some(text().into());
+    } else if let Some(slot) = slot.downcast_mut::<Option<Cow<'static, [u8]>>>() {
+        *slot = Some(bytes.to_vec().into());
     }
     subject.expect("one of the types of `is_inline`")
 }
@@ -138,9 +153,11 @@ mod tests {
             survives(text.to_owned());
             survives::<Box<str>>(text.into());
             survives::<Arc<str>>(text.into());
+            survives::<Cow<'static, str>>(text.into());
             survives(text.as_bytes().to_vec());
             survives::<Box<[u8]>>(text.as_bytes().into());
             survives::<Arc<[u8]>>(text.as_bytes().into());
+            survives::<Cow<'static, [u8]>>(text.as_bytes().into());
         }
     }
 

@@ -38,6 +38,7 @@ use super::node::NodePtr;
 use super::permit::StripedSubjectPermit;
 use super::probe::{Bytes, Value};
 use super::search::Place;
+use super::to_subject::ToSubject;
 use crate::limit::Limit;
 use crate::sync::epoch::Guard;
 use crate::sync::striped_arc::ArcStripe;
@@ -67,10 +68,12 @@ where
     ) -> Lookup<'g, K, S, Q>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         let place = match is_inline::<K>() {
-            true => with_bytes(subject, |bytes| self.list.look(hash, &Bytes(bytes), guard)),
+            true => {
+                with_bytes::<K, _, _>(subject, |bytes| self.list.look(hash, &Bytes(bytes), guard))
+            }
             false => self.list.look(hash, &Value(subject), guard),
         };
         Lookup { map: self, subject, hash, place, guard }
@@ -81,7 +84,7 @@ impl<K, S, Q> Lookup<'_, K, S, Q>
 where
     K: Borrow<Q> + Hash + Eq + Send + Sync + 'static,
     S: BuildHasher,
-    Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+    Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
 {
     /// The permits that the subject holds, 0 if it was not found or has left.
     #[inline]
@@ -96,7 +99,7 @@ where
         let Self { map: SubjectCounts { list, .. }, subject, hash, place, guard } = self;
         let place = Some(place);
         let acquired = match is_inline::<K>() {
-            true => with_bytes(subject, |bytes| {
+            true => with_bytes::<K, _, _>(subject, |bytes| {
                 list.acquire_at(place, hash, limit, &Bytes(bytes), guard)
             }),
             false => list.acquire_at(place, hash, limit, &Value(subject), guard),

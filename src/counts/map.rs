@@ -14,6 +14,7 @@ use super::error::SubjectTooLong;
 use super::key::{self, is_inline, with_bytes};
 use super::list::List;
 use super::probe::{Bytes, Value, is_same_subject, subject_of};
+use super::to_subject::ToSubject;
 
 /// The longest text or byte subject if nothing else is asked for.
 const MAX_SUBJECT_LEN: usize = 1024;
@@ -28,9 +29,9 @@ const MAX_SUBJECT_LEN: usize = 1024;
 ///
 /// # Which subjects
 ///
-/// Any type that is `Hash + Eq`, looked up by what it borrows as: `&str` for
-/// `String`, `&[u8]` for `Vec<u8>`. Those two, and boxed or shared text and
-/// bytes, are stored inside the entry and bounded in length
+/// Any type that is `Hash + Eq`, looked up by what it borrows as ([`ToSubject`]):
+/// `&str` for `String`, `&[u8]` for `Vec<u8>`. Those two, and text and bytes that are
+/// boxed, shared or `Cow`, are stored inside the entry and bounded in length
 /// ([`with_max_subject_len`](Self::with_max_subject_len)); other types are
 /// stored as they are. The lookup type must be `'static`, as `str`, `[u8]` and
 /// every owned key are.
@@ -137,9 +138,16 @@ impl<K: 'static, S> SubjectCounts<K, S> {
 
     /// Refuses text and byte subjects of more than `bytes` bytes, instead of
     /// more than 1,024. Entries are as large as their subjects, so this bounds
-    /// what one client can make the map store. Subjects of other types are not
-    /// measured.
+    /// what one client can make the map store.
+    ///
+    /// # Panics
+    ///
+    /// If subjects are of another type, since those are not measured.
     pub fn with_max_subject_len(mut self, bytes: u32) -> Self {
+        assert!(
+            is_inline::<K>(),
+            "a longest subject asked for, of a type that is neither text nor bytes"
+        );
         self.max_subject_len = bytes as usize;
         self
     }
@@ -163,13 +171,15 @@ where
     pub fn count<Q>(&self, subject: &Q) -> u32
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         match self.check_len(subject) {
             Ok(()) => {
                 let hash = self.hash_of(subject);
                 match is_inline::<K>() {
-                    true => with_bytes(subject, |bytes| self.list.count(hash, &Bytes(bytes))),
+                    true => {
+                        with_bytes::<K, _, _>(subject, |bytes| self.list.count(hash, &Bytes(bytes)))
+                    }
                     false => self.list.count(hash, &Value(subject)),
                 }
             }
@@ -188,10 +198,10 @@ where
     pub(crate) fn check_len<Q>(&self, subject: &Q) -> Result<(), SubjectTooLong>
     where
         K: Borrow<Q>,
-        Q: ?Sized + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + ToSubject<K> + 'static,
     {
         match is_inline::<K>() {
-            true => with_bytes(subject, |bytes| {
+            true => with_bytes::<K, _, _>(subject, |bytes| {
                 SubjectTooLong::check(bytes.len(), self.max_subject_len)
             }),
             false => Ok(()),

@@ -1,4 +1,4 @@
-//! Read after `limit.rs`; then `key.rs`, `link.rs`, `cache/mod.rs`, `node.rs`,
+//! Read after `limit.rs`; then `to_subject.rs`, `key.rs`, `link.rs`, `cache/mod.rs`, `node.rs`,
 //! `probe.rs`, `directory.rs`, `search.rs`, `list.rs`, `map.rs`, `permit.rs`,
 //! `acquire.rs`, `lookup.rs`. How many does this subject hold, and may it have one
 //! more?
@@ -15,7 +15,7 @@
 //!
 //! *Progress*: a permit's release is wait-free unless it is its subject's last.
 //! Everything else is lock-free, but for the allocator where a new subject is
-//! stored, and for the user's own `Hash`, `Eq` and `ToOwned`. Those run before
+//! stored, and for the user's own `Hash`, `Eq` and `ToSubject`. Those run before
 //! anything changes: if one of them panics, nothing was acquired.
 //!
 //! *Bounds*: 24 bytes and the subject for each subject that is held, rounded
@@ -44,12 +44,15 @@ mod overrides;
 mod permit;
 mod probe;
 mod search;
+mod to_subject;
 
 #[cfg(feature = "loom")]
 #[doc(hidden)]
 pub use cache::model as cache_model;
 pub use error::{SubjectAtLimit, SubjectError, SubjectTooLong};
+pub(crate) use key::is_inline as is_measured;
 pub use map::SubjectCounts;
 pub use overrides::Overrides;
 pub(crate) use permit::StripedSubjectPermit;
 pub use permit::{OwnedSubjectPermit, SubjectPermit};
+pub use to_subject::ToSubject;

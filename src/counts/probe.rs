@@ -11,6 +11,7 @@ use std::borrow::Borrow;
 use super::key::{from_bytes, is_inline};
 use super::link::Order;
 use super::node::{New, NodePtr};
+use super::to_subject::ToSubject;
 
 /// What a lookup compares with, and how its subject becomes a node.
 pub(super) trait Probe<K: 'static> {
@@ -39,7 +40,7 @@ impl<K: 'static> Probe<K> for Bytes<'_> {
 /// A lookup of a type that is stored as it is, by what it borrows as.
 pub(super) struct Value<'a, Q: ?Sized>(pub(super) &'a Q);
 
-impl<K: Borrow<Q> + 'static, Q: ?Sized + Eq + ToOwned<Owned = K>> Probe<K> for Value<'_, Q> {
+impl<K: Borrow<Q> + 'static, Q: ?Sized + Eq + ToSubject<K>> Probe<K> for Value<'_, Q> {
     fn is_in(&self, node: NodePtr<K>) -> bool {
         // SAFETY: the node is not released now, by the contract of `Probe`, and
         // a `Value` is made only where not `is_inline::<K>()`.
@@ -47,7 +48,7 @@ impl<K: Borrow<Q> + 'static, Q: ?Sized + Eq + ToOwned<Owned = K>> Probe<K> for V
     }
 
     fn make(&self, order: Order) -> New<K> {
-        New::value(order, self.0.to_owned())
+        New::value(order, self.0.to_subject())
     }
 }
 

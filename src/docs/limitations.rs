@@ -141,6 +141,12 @@
 //! - Where both the rate window and the gate are full, either may be told.
 //! - Who is refused for the limit of its subject is told to come back in a second,
 //!   whenever a session of it may end: the gate knows no session by its subject.
+//! - A newcomer to a full gate is told the first end from one word. When the session that
+//!   it is of has ended, is in use, or has put its end off past it, the refusal
+//!   looks at every timer that there ever was at once: some nanoseconds each. Whoever
+//!   is refused during that is told the wheel's bound, which a timer of a session that is gone may
+//!   hold down.
+//! - No timeout ends a reservation: one that is forgotten holds its slots for ever.
 //! - Making a session calls the allocator. A session is a record, a timer for
 //!   each timeout it has, and its subject's entry.
 //! - The rate window cannot be changed at run time; timeouts can, for the

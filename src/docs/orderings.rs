@@ -37,6 +37,14 @@
 //! Giving back is a `Release` subtraction; the one that reaches zero follows it
 //! with an `Acquire` fence, as a reference count does, before it frees.
 //!
+//! # First end
+//!
+//! A search for the session that ends first (`gate/decide/first_end.rs`) begins with a
+//! write to its word, and every access to that word is `Relaxed`. Of the search and
+//! what happens meanwhile one sees the other by read-modify-writes on words that are
+//! written anyway: of a timer that is held, and of the count of commits of a thread, which
+//! the searcher reads by adding nothing, `AcqRel`. So nobody else pays for a fence.
+//!
 //! # Rate window
 //!
 //! A cell is its own whole state, so taking it is `Relaxed`. Only "every cell is held"

@@ -54,6 +54,7 @@
 //!              not due ────────> refresh:  link it where its earlier deadline belongs
 //!   Cancelled ─────────────────> sweep:    -> Free; it is on the free list already
 //!   Orphan ────────────────────> sweep:    -> Free, onto the list
+//!   Retired ───────────────────> sweep:    -> Done, the handle's alone
 //! ```
 //!
 //! So a visit is cascade, lazy refresh and sweep at once; a touch never moves
@@ -123,6 +124,7 @@
 //! | cancel and adopt, visitor that links again | the visitor writes the new start, confirms the word by a CAS to itself, then pushes; the adopter reads the start of a cancelled word. Either the visitor's CAS fails, or the adopter sees the new start |
 //! | adopt, visit | Cancelled → Live by the adopter or → Free by the visitor. The adopter fills first: the node is its own either way |
 //! | adopt, due at once | the visitor who finds it live and due fires it; its start had come, so the deadline had a right to |
+//! | retire, visit | Live → Retired by the handle: the payload is out, and the link a visitor's, who makes it Done. A handle that is dropped before makes it Cancelled |
 //! | node linked too late | → Orphan: off the list until its visitor frees it |
 //! | reuse, payload still on its way out | a fired node is on the list as soon as its handle is dropped; it is not used before it is `Done` |
 //! | free list, reuse of the top | 37-bit tag |

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::closed::ClosedWord;
 use super::decide::candidates::Candidates;
+use super::decide::first_end::FirstEnd;
 use super::session::reason::CloseReason;
 use super::settings::config::{GateConfig, NEVER, Rate};
 use super::stats::Tallies;
@@ -36,6 +37,7 @@ pub(crate) struct Core<R, C> {
     pub(super) wheel: TimerWheel<Weak<R>, C>,
     /// `None` if the gate evicts nobody.
     pub(super) candidates: Option<Candidates<R>>,
+    pub(super) first_end: FirstEnd,
     pub(super) tallies: Tallies,
     pub(crate) timeouts: Timeouts,
     pub(super) alarm: StdArc<Alarm>,
@@ -54,6 +56,7 @@ impl<R: Send + Sync + 'static, C: Clock + 'static> Core<R, C> {
             rate,
             wheel: TimerWheel::new(clock),
             candidates: Candidates::of(config),
+            first_end: FirstEnd::unknown(),
             tallies: Tallies::new(),
             timeouts: Timeouts::of(config),
             alarm: StdArc::default(),
@@ -81,9 +84,9 @@ impl<R, C: Clock> Core<R, C> {
 
     /// When to come back, for a newcomer that found the gate full at this moment.
     pub(super) fn retry_after(&self, moment @ (now, _): BothWays) -> Duration {
-        match self.wheel.next_deadline() {
-            Some(next) if self.timeouts.any() => self.wait(next.saturating_sub(now).max(1), moment),
-            _ => SOME_TIME,
+        match self.first_end.tick(now, &self.wheel, &self.tallies.commits) {
+            Some(first) => self.wait(first.saturating_sub(now).max(1), moment),
+            None => SOME_TIME,
         }
     }
 
@@ -186,10 +189,6 @@ impl Timeouts {
 
     fn shortest(&self) -> u64 {
         load_settled(&self.shortest)
-    }
-
-    fn any(&self) -> bool {
-        self.shortest() < NEVER
     }
 }
 

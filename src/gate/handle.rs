@@ -12,7 +12,7 @@ use super::session::record::SessionCore;
 use super::settings::live::{Draft, LiveSettings};
 use super::stats::Stats;
 use crate::clock::{Clock, SystemClock};
-use crate::counts::SubjectCounts;
+use crate::counts::{SubjectCounts, is_measured};
 use crate::sync::arc::Arc;
 use crate::sync::striped_arc::StripedArc;
 
@@ -98,7 +98,11 @@ where
 {
     pub(super) fn new(draft: Draft<K>, clock: C) -> Self {
         let config = &draft.config;
-        let subjects = subject_counts().with_max_subject_len(config.max_subject_len);
+        let subjects = subject_counts();
+        let subjects = match is_measured::<K>() {
+            true => subjects.with_max_subject_len(config.max_subject_len),
+            false => subjects,
+        };
         Self {
             core: Arc::new(StripedArc::new(Core::new(config, clock))),
             settings: StdArc::new(LiveSettings::new(draft, |subject| subjects.hash_of(subject))),

@@ -32,14 +32,16 @@
 //! *Shared writes*: all admissions and ends write one word, the count of slots. Each
 //! subject has an entry of its own; statistics, timers and the sessions' references to
 //! the gate are striped over the threads (`sync/tally.rs`, the wheel's shards,
-//! `sync/striped_arc.rs`). A refusal writes only its thread's statistics; where the gate
-//! evicts, a search in vain also moves on the sessions in use that it passed.
+//! `sync/striped_arc.rs`). A refusal writes only its thread's statistics, unless
+//! it has to search for the first end (`decide/first_end.rs`); where the gate evicts, a
+//! search in vain also moves on the sessions in use that it passed.
 //!
 //! *Progress*: lock-free, but for the allocation of a session, a subject or timers. An
 //! eviction wakes sleeping drivers by a lock that is held for an instant. Only changes
 //! of settings take their lock.
 //!
-//! *Checked by*: `loom-tests/gate.rs`, `loom-tests/gate_evict.rs` and their mutants,
+//! *Checked by*: `loom-tests/gate.rs`, `loom-tests/gate_evict.rs`,
+//! `loom-tests/gate_first_end.rs` and their mutants,
 //! `tests/gate*.rs`, `tests/scenarios.rs`.
 
 mod closed;

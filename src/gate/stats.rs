@@ -9,47 +9,48 @@
 use super::decide::rejected::Cause;
 use super::session::phase::End;
 use super::session::reason::CloseReason;
+use crate::sync::announced::Announced;
 use crate::sync::tally::Tally;
 
-const ADMITTED: usize = 0;
-const LEFT: usize = 1;
-const REJECTED: usize = 2;
+const LEFT: usize = 0;
+const REJECTED: usize = 1;
 const ENDED: usize = REJECTED + Cause::ALL.len();
 const SUMS: usize = ENDED + CloseReason::ALL.len();
 
 #[derive(Debug)]
-pub(super) struct Tallies(Tally<SUMS>);
+pub(super) struct Tallies {
+    sums: Tally<SUMS>,
+    /// The sessions ever admitted: heard by who searches for the first end
+    /// (`decide/first_end.rs`).
+    pub(super) commits: Announced,
+}
 
 impl Tallies {
     pub(super) fn new() -> Self {
-        Self(Tally::new())
-    }
-
-    pub(super) fn admitted(&self) {
-        self.0.add_one(ADMITTED);
+        Self { sums: Tally::new(), commits: Announced::new() }
     }
 
     pub(super) fn rejected(&self, cause: Cause) {
-        self.0.add_one(REJECTED + cause as usize);
+        self.sums.add_one(REJECTED + cause as usize);
     }
 
     pub(super) fn ended(&self, end: End) {
-        self.0.add_one(ENDED + end.reason as usize);
+        self.sums.add_one(ENDED + end.reason as usize);
     }
 
     pub(super) fn left(&self) {
-        self.0.add_one(LEFT);
+        self.sums.add_one(LEFT);
     }
 
     pub(super) fn stats(&self, in_use: u32) -> Stats {
         // The owners that left are read first: each left after an end.
-        let left = self.0.sum(LEFT);
+        let left = self.sums.sum(LEFT);
         let stats = Stats {
             in_use,
             draining: 0,
-            admitted: self.0.sum(ADMITTED),
-            rejected: std::array::from_fn(|cause| self.0.sum(REJECTED + cause)),
-            ended: std::array::from_fn(|reason| self.0.sum(ENDED + reason)),
+            admitted: self.commits.sum(),
+            rejected: std::array::from_fn(|cause| self.sums.sum(REJECTED + cause)),
+            ended: std::array::from_fn(|reason| self.sums.sum(ENDED + reason)),
         };
         let ended: u64 = stats.ended.iter().sum();
         Stats { draining: ended.saturating_sub(left), ..stats }

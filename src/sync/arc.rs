@@ -53,6 +53,10 @@ mod model {
     }
 
     impl<T> Arc<T> {
+        pub(crate) fn strong_count(this: &Self) -> usize {
+            this.0.as_ref().map_or(0, std::sync::Arc::strong_count)
+        }
+
         pub(crate) fn downgrade(this: &Self) -> Weak<T> {
             let shared = this.0.as_ref().expect("not being dropped");
             Weak(std::sync::Arc::downgrade(shared), shared.sibling.clone())

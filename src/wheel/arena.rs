@@ -100,13 +100,8 @@ impl<T> Arena<T> {
 
     /// The node of this number, for who has its link.
     pub(super) fn numbered(&self, number: Number) -> Numbered<'_, T> {
-        self.get_numbered(number).expect("a number in use lies in a published chunk")
-    }
-
-    /// ... of a number that may be out of date.
-    pub(super) fn get_numbered(&self, number: Number) -> Option<Numbered<'_, T>> {
-        let (pair, at) = self.pair(number)?;
-        Some(Numbered { number, node: &pair.nodes[at], next: &pair.next[at] })
+        let (pair, at) = self.pair(number).expect("a number in use lies in a published chunk");
+        Numbered { number, node: &pair.nodes[at], next: &pair.next[at] }
     }
 
     /// The node that this one is linked to. `Relaxed`, as is all that follows a

@@ -51,14 +51,9 @@ pub(super) struct Shard<T> {
     pub(super) peak: AtomicU64,
     /// The slot that sweepers are at.
     pub(super) cursor: AtomicUsize,
-    /// Drivers and sweepers that may have nodes in hand, below; how many there
-    /// have been, above.
+    /// Drivers and sweepers that may have nodes in hand.
     hands: AtomicU64,
 }
-
-/// Of `hands`: one more now, and one more ever.
-const ONE_HAND: u64 = 1 << 32 | 1;
-const HANDS: u64 = u32::MAX as u64;
 
 /// The right to take nodes into one's hand, until it is dropped. While there
 /// is another one no driver raises the hint: it cannot know where the nodes in
@@ -102,18 +97,12 @@ impl<T> Shard<T> {
     /// To be had before any node is taken, and kept until all are linked again
     /// or gone.
     pub(super) fn hands(&self) -> Hands<'_, T> {
-        self.hands.fetch_add(ONE_HAND, Relaxed);
+        self.hands.fetch_add(1, Relaxed);
         // A driver that has read the hint before this fails to raise it; this
         // one sees the hands of all who were here before it.
         let (_, hint) = self.hint.lower(NO_TICK);
-        let alone_since = (self.hands.load(Acquire) & HANDS == 1).then_some(hint);
+        let alone_since = (self.hands.load(Acquire) == 1).then_some(hint);
         Hands { shard: self, alone_since }
-    }
-
-    /// How many there have been who took nodes, if nobody has any in hand.
-    pub(super) fn nobody_takes(&self) -> Option<u64> {
-        let hands = self.hands.load(Acquire);
-        (hands & HANDS == 0).then_some(hands)
     }
 
     pub(super) fn slot(&self, place: Place) -> &Slot {
@@ -138,8 +127,7 @@ impl<T> Shard<T> {
         loop {
             let slot = self.slot(place);
             let Landing { seen, start, is_first } = slot.landing(place, deadline);
-            // For those who only look: they see then that somebody had the node.
-            next.store(seen.head(), Release);
+            next.store(seen.head(), Relaxed);
             node.start.store(start, Release);
             if !confirm(node) {
                 return None;
@@ -195,7 +183,8 @@ impl<T> Shard<T> {
         let states = (1..=self.arena.made()).filter_map(|number| self.arena.get(number));
         states
             .filter(|node| {
-                matches!(node.word().state(), State::Live | State::Cancelled | State::Orphan)
+                let linked = [State::Live, State::Cancelled, State::Orphan, State::Retired];
+                linked.contains(&node.word().state())
             })
             .count()
     }
@@ -247,11 +236,14 @@ impl<T> Shard<T> {
                     }
                 }
                 State::Cancelled if node.decide(word, Word::FREE).is_ok() => return None,
-                State::Cancelled => {}
+                State::Retired if node.decide(word, word.retired_and_unlinked()).is_ok() => {
+                    return None;
+                }
                 State::Orphan => {
                     self.free_orphan(number);
                     return None;
                 }
+                State::Cancelled | State::Retired => {}
                 other => unreachable!("a linked node is {other:?}"),
             }
         }

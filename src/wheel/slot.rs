@@ -171,11 +171,6 @@ impl Slot {
         }
     }
 
-    /// The first nodes of the chain and of the rest, 0 for none.
-    pub(super) fn firsts(&self) -> [Number; 2] {
-        [&self.head, &self.rest].map(|word| Packed(word.load(Acquire)).node())
-    }
-
     fn start_of_rest<T>(&self, arena: &Arena<T>) -> Option<u64> {
         let mut seen = Packed(self.rest.load(Acquire));
         while seen.node() != 0 {

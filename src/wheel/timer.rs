@@ -1,7 +1,7 @@
 //! Read after `adopt.rs`. Handles: the owner of a timer, and the guard that
 //! keeps it from firing.
 //!
-//! *Invariant*: a handle's node is `Live`, `Fired` or `Done`, so nobody else
+//! *Invariant*: a handle's node is `Live`, `Fired`, `Done` or `Retired`, so nobody else
 //! reuses it, and its idle time stays what it was. The fixed deadline is in
 //! `fixed.rs`.
 //!
@@ -55,6 +55,12 @@ pub struct Timer<T, C = SystemClock> {
     /// A [`Number`], in a word: half a word beside a hole would be moved in pieces.
     number: usize,
     owns: PhantomData<T>,
+}
+
+/// Where a timer is, or was: for comparisons only.
+pub(crate) struct Spot<T, C> {
+    pub(super) shared: NonNull<Shared<T, C>>,
+    pub(super) number: Number,
 }
 
 // SAFETY: a payload leaves by the thread that cancels or that drives the
@@ -157,19 +163,22 @@ impl<T, C> Timer<T, C> {
         }
     }
 
-    /// A hold is gone: the idle time starts again. Only for who has one.
-    pub(crate) fn release(&self, now: u64) {
+    /// A hold is gone: the idle time starts again. Only for who has one. Returns the
+    /// deadline, if this was the last hold.
+    pub(crate) fn release(&self, now: u64) -> Option<u64> {
         let node = self.node();
         let deadline = deadline_after(now, node.idle());
         let mut word = node.word();
         // A held timer ends by its fixed deadline, `fire_all` and the wheel's drop.
         while word.state() == State::Live {
             let later = word.deadline().max(deadline);
-            match node.decide(word, word.held_once_less().with_deadline(later)) {
-                Ok(()) => return,
+            let released = word.held_once_less().with_deadline(later);
+            match node.decide(word, released) {
+                Ok(()) => return (!released.is_held()).then_some(later),
                 Err(other) => word = other,
             }
         }
+        None
     }
 
     /// Is the timer live? Asked by a write, so whoever fires it later sees what
@@ -206,6 +215,38 @@ impl<T, C> Timer<T, C> {
         self.node().word().is_sealed()
     }
 
+    /// The timer does nothing from now on, though its handle stays: it is as if it had
+    /// fired. Gives the payload back, or `None` if it had fired.
+    #[allow(unsafe_code)]
+    pub(crate) fn retire(&self) -> Option<T> {
+        let node = self.node();
+        let mut word = node.word();
+        while word.state() == State::Live {
+            match node.decide(word, word.with_state(State::Retired)) {
+                Ok(()) => {
+                    self.shared().shard.spent.fetch_add(1, Relaxed);
+                    // SAFETY: who makes a timer `Retired` owns its payload; nobody
+                    // fills the node again while this handle is there.
+                    return Some(unsafe { node.take() });
+                }
+                Err(other) => word = other,
+            }
+        }
+        None
+    }
+
+    /// [`retire`](Self::retire), which models race.
+    #[cfg(feature = "loom")]
+    #[doc(hidden)]
+    pub fn retire_in_a_model(&self) -> Option<T> {
+        self.retire()
+    }
+
+    /// Where it is, for who asks after its end whether it was there.
+    pub(crate) fn spot(&self) -> Spot<T, C> {
+        Spot { shared: self.shared, number: self.number as Number }
+    }
+
     /// Takes the timer out and gives its payload back, or `None` if it has
     /// fired, or its wheel was dropped.
     pub fn cancel(self) -> Option<T> {
@@ -219,12 +260,21 @@ impl<T, C> Timer<T, C> {
         let node = self.node();
         let mut word = node.word();
         let payload = loop {
-            if word.state() != State::Live {
-                self.shared().shard.spent.fetch_sub(1, Relaxed);
-                break None;
-            }
+            let state = word.state();
+            let is_spent = match state {
+                State::Live => false,
+                State::Retired => true,
+                _ => {
+                    self.shared().shard.spent.fetch_sub(1, Relaxed);
+                    break None;
+                }
+            };
             match node.decide(word, word.with_state(State::Cancelled)) {
-                // SAFETY: who makes a timer `Cancelled` owns its payload,
+                Ok(()) if is_spent => {
+                    self.shared().shard.spent.fetch_sub(1, Relaxed);
+                    break None;
+                }
+                // SAFETY: who makes a live timer `Cancelled` owns its payload,
                 // until the node is on the free list.
                 Ok(()) => break Some(unsafe { node.take() }),
                 Err(other) => word = other,

@@ -82,7 +82,7 @@ use crate::sync::thread;
 /// # }
 /// ```
 pub struct TimerWheel<T, C = SystemClock> {
-    shards: Box<[NonNull<Shared<T, C>>]>,
+    pub(super) shards: Box<[NonNull<Shared<T, C>>]>,
     clock: Arc<C>,
     most_timers: usize,
     /// The shard that the next bounded advance begins with.

@@ -9,6 +9,7 @@
 //! | `Live`, not due | linked again where the earlier deadline belongs by now | below |
 //! | `Cancelled` | → `Free`: the link is gone, it is on the list already | an inserter that adopts it |
 //! | `Orphan` | → `Free`, onto the list | nobody |
+//! | `Retired` | → `Done`: the link is gone, the handle has the node | the handle's drop |
 //!
 //! *Linked again, and cancelled and adopted meanwhile*: an adopter reads
 //! `start` and takes the node only if it will be visited by then. So before a
@@ -113,6 +114,11 @@ impl<T> Shard<T> {
                 }
                 State::Cancelled => {
                     if node.decide(word, Word::FREE).is_ok() {
+                        return Visited::Freed;
+                    }
+                }
+                State::Retired => {
+                    if node.decide(word, word.retired_and_unlinked()).is_ok() {
                         return Visited::Freed;
                     }
                 }

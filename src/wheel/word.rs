@@ -21,6 +21,7 @@
 //! | `Done` | yes, or the list after it | | | |
 //! | `Cancelled` | | yes | yes, or the inserter who popped it | |
 //! | `Orphan` | | yes | | |
+//! | `Retired` | yes | yes | | |
 //!
 //! Every transition is a compare-and-swap with one possible loser, who reads
 //! again; two are not, because only one thread may make them: `Fired` →
@@ -45,6 +46,7 @@ pub(super) enum State {
     Done = 3,
     Cancelled = 4,
     Orphan = 5,
+    Retired = 7,
 }
 
 /// `Live`, and noted.
@@ -83,6 +85,7 @@ impl Word {
             3 => State::Done,
             4 => State::Cancelled,
             5 => State::Orphan,
+            7 => State::Retired,
             other => unreachable!("no state {other} is ever written"),
         }
     }
@@ -121,6 +124,11 @@ impl Word {
             Some(Deadline::Fixed) => 2,
         };
         self.with_state(State::Fired).with_deadline(by)
+    }
+
+    /// The word of a retired timer whose link is gone: it has fired by no deadline.
+    pub(super) const fn retired_and_unlinked(self) -> Self {
+        self.fired(None).with_state(State::Done)
     }
 
     /// Of a timer that has fired: by which deadline.

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
-use headcount::{Limit, Overrides, OwnedSubjectPermit, SubjectCounts, SubjectError, SubjectPermit};
+use headcount::{
+    Limit, Overrides, OwnedSubjectPermit, SubjectCounts, SubjectError, SubjectPermit, ToSubject,
+};
 
 /// One call. Subjects are numbers, taken modulo [`KNOWN`] where they are not
 /// part of a crowd; places are taken modulo the number of permits alive.
@@ -182,7 +184,7 @@ impl Model {
 pub fn run<K, Q, S>(counts: SubjectCounts<K, S>, scale: Scale, steps: &[Step])
 where
     K: Subject + Borrow<Q>,
-    Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+    Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     S: BuildHasher + Default + Send + Sync + 'static,
 {
     let counts = Arc::new(counts);
@@ -196,7 +198,7 @@ fn run_within<'scope, 'env: 'scope, K, Q, S>(
     steps: &[Step],
 ) where
     K: Subject + Borrow<Q>,
-    Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+    Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     S: BuildHasher + Default + Send + Sync + 'static,
 {
     let overrides: Overrides<K, S> = Overrides::with_hasher(Limit::at_most(0), S::default());

@@ -75,6 +75,7 @@ pub fn run(
 ) {
     let clock = Arc::new(clock);
     let ticks = Duration::from_millis;
+    let idle = idle.max(policy.flatten().unwrap_or(0));
     let gate = Gate::builder()
         .limit(Limit::at_most(limit))
         .subject_limit(Limit::at_most(subject_limit))
@@ -245,8 +246,13 @@ impl Run {
                 assert_eq!(old, Limit::at_most(expected));
             }
             Step::SetIdle(ticks) => {
-                model.idle = ticks;
-                self.gate.set_idle_timeout(Some(Duration::from_millis(ticks))).unwrap();
+                let set = self.gate.set_idle_timeout(Some(Duration::from_millis(ticks)));
+                if model.policy.flatten().is_some_and(|floor| floor > ticks) {
+                    assert_eq!(set.unwrap_err().field(), "at_capacity");
+                } else {
+                    set.unwrap();
+                    model.idle = ticks;
+                }
             }
             Step::CloseAll => {
                 self.gate.close_all(CloseReason::Shutdown);

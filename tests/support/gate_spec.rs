@@ -18,6 +18,8 @@ pub const LIFE: u64 = 40;
 pub const MOST: usize = 6;
 pub const WINDOW: u64 = 15;
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// What a sequential gate knows of a session whose owner lives.
 pub struct Seat {
     pub tag: Tag,
@@ -42,6 +44,14 @@ impl Seat {
 
     pub fn active_at(&self) -> u64 {
         self.idle_at - self.idle
+    }
+
+    /// When a timeout ends it, if nothing else does.
+    pub fn first_end(&self) -> Option<u64> {
+        let other = if self.is_pending { self.init_at } else { self.idle_at };
+        let is_held = !self.is_pending && self.busy > 0;
+        let first = if is_held { self.life_at } else { self.life_at.min(other) };
+        self.end.is_none().then_some(first)
     }
 
     /// The reasons that hold at `now`; there is no order among them.
@@ -208,5 +218,24 @@ impl Model {
             let (then, _) = self.clock.both_ways_at(self.parts + ticks * PARTS);
             assert!(then >= first, "told to come back too early");
         }
+        if refused.cause() == Cause::AtCapacity {
+            self.assert_when_to_come_back(refused);
+        }
+    }
+
+    /// Never after the first end by a timeout; a second where none comes.
+    fn assert_when_to_come_back(&self, refused: &Rejected) {
+        let told = refused.retry_after();
+        let first = self.seats.iter().filter_map(Seat::first_end).min();
+        let evicts_idle = self.policy.flatten().is_some();
+        let behind = self.rounded_up - self.now;
+        let wait = |first: u64| first.saturating_sub(self.now).max(1) + behind;
+        match first.map(|first| Duration::from_millis(wait(first))) {
+            _ if self.limit == 0 => assert_eq!(told, None),
+            Some(first) => assert!(told <= Some(first), "{told:?} is after {first:?}"),
+            None if evicts_idle => assert!(told <= Some(SECOND), "{told:?}"),
+            None => assert_eq!(told, Some(SECOND)),
+        }
+        assert!(self.limit == 0 || told.is_some());
     }
 }

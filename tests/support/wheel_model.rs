@@ -380,15 +380,6 @@ impl Run {
             let next = wheel.next_deadline().expect("there are timers");
             assert!(next <= earliest, "{step:?}: next {next}, earliest {earliest}");
         }
-        // A fixed deadline that came nearer than its timer is linked may be found late.
-        let first = |fixed_at: fn(&Live) -> u64| {
-            let idle = |live: &Live| (live.holds == 0).then_some(live.deadline);
-            let ends = |live: &Live| [live.fixed.map(|_| fixed_at(live)), idle(live)];
-            self.live.values().flat_map(ends).flatten().min()
-        };
-        let (least, most) = (first(|live| live.fixed.unwrap_or(0)), first(|live| live.found_by));
-        let said = wheel.first_deadline();
-        assert!(least <= said && said <= most, "{step:?}: {said:?}, not {least:?} to {most:?}");
     }
 
     /// What is left goes with the wheel, and the handles are inert.

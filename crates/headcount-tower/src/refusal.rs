@@ -59,16 +59,15 @@ impl Refusal {
         }
     }
 
-    /// When to come back; `None` for a 400, which time does not mend.
+    /// When to come back; `None` for what time does not mend: a 400, and a limit of 0.
     ///
     /// That is what the gate says, which [`Answers`](crate::Answers) cap and
     /// spread. It says nothing once it was closed; then it is 5 seconds, for the
     /// server that comes after.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Rejected(rejected) if self.status() != StatusCode::BAD_REQUEST => {
-                Some(rejected.retry_after().unwrap_or(RESTART))
-            }
+            Self::Rejected(rejected) if rejected.cause() == Cause::ShutDown => Some(RESTART),
+            Self::Rejected(rejected) => rejected.retry_after(),
             Self::Ended => Some(ENDED),
             _ => None,
         }

@@ -103,15 +103,20 @@ fn a_subject_gains_nothing_by_asking_again() {
 #[test]
 fn the_others_are_told_as_it_is() {
     let answers = Answers::default();
-    let gate: Gate<u64> = Gate::builder().subject_limit(Limit::at_most(0)).build().unwrap();
+    let gate: Gate<u64> = Gate::builder().subject_limit(Limit::at_most(1)).build().unwrap();
+    let _only = gate.admit(Some(&7), ()).unwrap();
     let own: Refusal = gate.admit(Some(&7), ()).unwrap_err().into();
+    gate.set_subject_limit(Limit::at_most(0));
+    let nobodys: Refusal = gate.admit(Some(&7), ()).unwrap_err().into();
     gate.close_all(CloseReason::Shutdown);
     let closed: Refusal = gate.admit(None::<&u64>, ()).unwrap_err().into();
     let all = |refusal| all_of(&answers, refusal, (0..99).map(|_| Asker::default()));
     assert_eq!((all(&own), all(&Refusal::Ended)), ([1].into(), [1].into()));
     let restart = all(&closed);
     assert!(restart.iter().all(|secs| [5, 6].contains(secs)), "{restart:?}");
-    assert!(!answers.answer(&BadSubject::Empty.into()).headers().contains_key(RETRY_AFTER));
+    for of_no_use in [BadSubject::Empty.into(), nobodys] {
+        assert!(!answers.answer(&of_no_use).headers().contains_key(RETRY_AFTER));
+    }
 }
 
 #[test]

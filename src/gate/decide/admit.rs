@@ -16,16 +16,22 @@ use std::hash::Hash;
 use super::evict::NoVictim;
 use super::rejected::{Cause, Rejected};
 use crate::clock::Clock;
-use crate::counts::StripedSubjectPermit;
+use crate::counts::{StripedSubjectPermit, ToSubject};
 use crate::gate::core::{BothWays, SOME_TIME};
 use crate::gate::handle::Gate;
 use crate::gate::session::owner::{ActiveSession, Hasher, Reservation, Session};
 use crate::gate::session::record::{InitialPhase, Record, Terms};
+use crate::limit::Limit;
 use crate::rate::RateLimited;
 use crate::sync::epoch;
 
 /// A session of the subject must end, and nobody searches for when one does.
-const SUBJECT_AT_LIMIT: Rejected = Rejected::until(Cause::SubjectAtLimit, SOME_TIME);
+fn subject_at_limit(limit: Limit) -> Rejected {
+    match limit == Limit::at_most(0) {
+        true => Rejected::for_good(Cause::SubjectAtLimit),
+        false => Rejected::until(Cause::SubjectAtLimit, SOME_TIME),
+    }
+}
 
 /// A subject's slot, by its owner.
 type SubjectSlot<K> = StripedSubjectPermit<K, Hasher>;
@@ -62,7 +68,7 @@ where
     /// // ... when the client has completed its handshake:
     /// session.establish()?;
     ///
-    /// let _anonymous = gate.admit(None::<&str>, 8)?;
+    /// let _anonymous = gate.admit_anonymous(8)?;
     /// assert_eq!(gate.in_use(), 2);
     /// # Ok(())
     /// # }
@@ -70,9 +76,18 @@ where
     pub fn reserve<Q>(&self, subject: Option<&Q>, tag: T) -> Result<Reservation<K, T, C>, Rejected>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         Ok(self.reserve_as(subject, tag, InitialPhase::Pending)?.0)
+    }
+
+    /// [`reserve`](Self::reserve) for a session without a subject.
+    ///
+    /// # Errors
+    ///
+    /// As [`reserve`](Self::reserve).
+    pub fn reserve_anonymous(&self, tag: T) -> Result<Reservation<K, T, C>, Rejected> {
+        Ok(self.reserve_anonymous_as(tag, InitialPhase::Pending)?.0)
     }
 
     /// [`reserve`](Self::reserve), commit and establish in one, for sessions
@@ -88,9 +103,34 @@ where
     pub fn admit<Q>(&self, subject: Option<&Q>, tag: T) -> Result<Session<K, T, C>, Rejected>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         let (reservation, now) = self.reserve_as(subject, tag, InitialPhase::Established)?;
+        reservation.commit_at(now, InitialPhase::Established)
+    }
+
+    /// [`admit`](Self::admit) for a session without a subject: no limit of a subject
+    /// applies, the gate's does.
+    ///
+    /// # Errors
+    ///
+    /// As [`reserve`](Self::reserve).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use headcount::{Gate, GateBuilder, Limit};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder: GateBuilder<String, &str> = Gate::builder();
+    /// let gate = builder.limit(Limit::at_most(1)).build()?;
+    /// let session = gate.admit_anonymous("somebody")?;
+    /// assert!(gate.admit_anonymous("else").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn admit_anonymous(&self, tag: T) -> Result<Session<K, T, C>, Rejected> {
+        let (reservation, now) = self.reserve_anonymous_as(tag, InitialPhase::Established)?;
         reservation.commit_at(now, InitialPhase::Established)
     }
 
@@ -113,7 +153,7 @@ where
     ) -> Result<ActiveSession<K, T, C>, Rejected>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         let (reservation, now) = self.reserve_as(subject, tag, InitialPhase::Active)?;
         reservation.commit_active_at(now)
@@ -128,16 +168,37 @@ where
     ) -> Result<(Reservation<K, T, C>, u64), Rejected>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
+        match subject {
+            Some(name) => {
+                let look = || self.slot_of(name).map(|(slot, moment)| (Some(slot), moment));
+                self.reserve_with(look, tag, initial)
+            }
+            None => self.reserve_anonymous_as(tag, initial),
+        }
+    }
+
+    fn reserve_anonymous_as(
+        &self,
+        tag: T,
+        initial: InitialPhase,
+    ) -> Result<(Reservation<K, T, C>, u64), Rejected> {
+        self.reserve_with(|| Ok((None, self.look()?)), tag, initial)
+    }
+
+    /// `look` gives the slot of the subject, if there is one, and the moment.
+    fn reserve_with(
+        &self,
+        look: impl FnOnce() -> Result<(Option<SubjectSlot<K>>, BothWays), Rejected>,
+        tag: T,
+        initial: InitialPhase,
+    ) -> Result<(Reservation<K, T, C>, u64), Rejected> {
         let reserve = || {
             if self.core.closed().is_some() {
                 return Err(Rejected::for_good(Cause::ShutDown));
             }
-            let (slot, moment) = match subject {
-                Some(name) => self.slot_of(name).map(|(slot, moment)| (Some(slot), moment))?,
-                None => (None, self.look()?),
-            };
+            let (slot, moment) = look()?;
             Ok((self.take(slot, tag, moment, initial)?, moment.1))
         };
         reserve().inspect_err(|rejected| self.core.tallies.rejected(rejected.cause()))
@@ -149,7 +210,7 @@ where
     fn slot_of<Q>(&self, name: &Q) -> Result<(SubjectSlot<K>, BothWays), Rejected>
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         let too_long = |_| Rejected::for_good(Cause::SubjectTooLong);
         self.subjects.check_len(name).map_err(too_long)?;
@@ -158,15 +219,16 @@ where
         let pin = epoch::pin();
         let subject = self.subjects.look_up(name, hash, &pin);
         if subject.count() >= limit.most() {
-            return Err(SUBJECT_AT_LIMIT);
+            return Err(subject_at_limit(limit));
         }
         let moment = self.look()?;
         let slot = subject.acquire_striped(self.subjects.stripe(), limit);
-        Ok((slot.map_err(|_| SUBJECT_AT_LIMIT)?, moment))
+        Ok((slot.map_err(|_| subject_at_limit(limit))?, moment))
     }
 
     /// Reads the clock, and refuses where the window or the gate is full. Writes
-    /// nothing, unless the gate evicts and there is somebody to look for.
+    /// nothing, unless the gate evicts and there is somebody to look for, or when the
+    /// first session ends is not known any more.
     fn look(&self) -> Result<BothWays, Rejected> {
         let moment @ (now, _) = self.core.now_both_ways();
         if let Some(rate) = &self.core.rate {
@@ -212,6 +274,10 @@ where
 
     /// Full at this moment, and nobody to evict.
     fn at_capacity(&self, none: NoVictim, moment: BothWays) -> Rejected {
+        // Whoever leaves makes no room.
+        if self.core.counter.limit() == Limit::at_most(0) {
+            return Rejected::for_good(Cause::AtCapacity);
+        }
         let ends = self.core.retry_after(moment);
         let evictable = none.wait.map(|ticks| self.core.wait(ticks, moment));
         let retry_after = evictable.map_or(ends, |evictable| evictable.min(ends));

@@ -126,7 +126,8 @@ impl<T, C: Clock> SessionCore<T, C> {
             if !record.seal(seen) {
                 continue;
             }
-            let end = record.end(End::EVICTION).map_or_else(|before| before, |()| End::EVICTION);
+            let end =
+                record.end_for_good(End::EVICTION).map_or_else(|before| before, |()| End::EVICTION);
             record.leave_candidates();
             if end.passes_slot {
                 record.report_by(timer, now);

@@ -1,14 +1,16 @@
 //! The decision about a newcomer: admitted, or refused for one cause. In the order
-//! to read: `rejected.rs`, `candidates.rs`, then after `session/` `evict.rs` and
+//! to read: `rejected.rs`, `first_end.rs`, `candidates.rs`, then after `session/` `evict.rs` and
 //! `admit.rs`.
 //!
 //! *What may never happen here*: an admission that keeps a part of what it took and
-//! fails; a refusal that writes a word that other clients read; a session that is
+//! fails; a refusal that writes a word that other clients read, but for the search for
+//! the first end; a session that is
 //! evicted while it is busy or pending, or for a newcomer that is then refused.
 
 mod admit;
 pub(super) mod candidates;
 mod evict;
+pub(super) mod first_end;
 pub(super) mod rejected;
 
 pub use rejected::{Cause, Rejected};

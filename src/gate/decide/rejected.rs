@@ -93,12 +93,19 @@ impl Rejected {
 
     /// When to come back, or `None` if that is no use.
     ///
-    /// For [`Cause::RateLimited`] exact, unless an admission that is under way
-    /// is undone earlier. For [`Cause::SubjectAtLimit`] a second: a session of
-    /// this subject must end first, and the gate does not search for one. For the
-    /// others the time until the first session may end by one of its timeouts, or
-    /// may be evicted, or a second if none will; sessions may end earlier, or
-    /// others be faster.
+    /// | cause | when |
+    /// |---|---|
+    /// | [`RateLimited`](Cause::RateLimited) | exact, unless an admission that is under way is undone earlier |
+    /// | [`SubjectAtLimit`](Cause::SubjectAtLimit) | a second: a session of this subject must end first, and the gate does not search for one. `None` under a limit of 0 |
+    /// | [`AtCapacity`](Cause::AtCapacity) | when the first session ends by a timeout, or may be evicted; a second if none will. `None` under a limit of 0 |
+    /// | [`OutOfTimers`](Cause::OutOfTimers) | when the first session ends by a timeout, or a second |
+    /// | [`SubjectTooLong`](Cause::SubjectTooLong), [`ShutDown`](Cause::ShutDown) | `None` |
+    ///
+    /// The first end is that of a session whose timeout runs: not of one that has
+    /// ended, nor by an idle timeout of one that is in use, nor of a reservation,
+    /// which no timeout ends. The time is never after it. It is before it if sessions were touched
+    /// since it was last searched for, by no more than those were put off. Sessions
+    /// may leave earlier, and other newcomers be faster.
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after.get()
     }

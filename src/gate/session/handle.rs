@@ -75,7 +75,7 @@ impl<T, C: Clock> SessionHandle<T, C> {
     pub fn close(&self, reason: CloseReason) -> Result<(), Closed> {
         self.record.check()?;
         self.record
-            .end(End::new(reason, ReportedBy::Caller))
+            .end_for_good(End::new(reason, ReportedBy::Caller))
             .map_err(|before| Closed::new(before.reason))
     }
 

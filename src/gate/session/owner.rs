@@ -138,7 +138,12 @@ impl<K: 'static, T, C> Deref for Session<K, T, C> {
 
 impl<K: 'static, T, C> Drop for Session<K, T, C> {
     fn drop(&mut self) {
-        self.owner.handle.record.release();
+        let record = &self.owner.handle.record;
+        record.release();
+        // Else the timer goes with the record, at once.
+        if Arc::strong_count(record) > 1 {
+            record.retire_timer();
+        }
     }
 }
 

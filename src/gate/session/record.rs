@@ -39,12 +39,13 @@ use super::reason::{CloseReason, Closed, EnterError};
 use crate::clock::Clock;
 use crate::gate::core::{Core, Timeouts};
 use crate::gate::decide::candidates::{Candidates, Place};
+use crate::gate::decide::first_end::ENDLESS;
 use crate::gate::decide::rejected::Cause;
 use crate::gate::settings::config::NEVER;
 use crate::sync::arc::{Arc, Weak};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::striped_arc::ArcStripe;
-use crate::wheel::{Deadline, Deadlines, FixedDeadline, HoldError, Timer, TimerWheel, Unused};
+use crate::wheel::{Deadline, Deadlines, FixedDeadline, HoldError, Timer, Unused};
 
 /// What the sessions of a gate share.
 pub(crate) type SessionCore<T, C> = Core<Record<T, C>, C>;
@@ -69,10 +70,6 @@ pub(crate) struct Record<T, C> {
 /// The fixed deadline of the timer is the init timeout's while the session is pending.
 const WAITS_FOR_INIT: u64 = 1 << 63;
 const LIFE_BITS: u64 = WAITS_FOR_INIT - 1;
-
-/// The idle timeout of a gate that evicts and has none: far enough from the last tick
-/// that a deadline says when the idle time began.
-const LONGEST_IDLE: u64 = TimerWheel::<()>::MAX_TICK / 2;
 
 type SessionTimer<T, C> = Timer<Weak<Record<T, C>>, C>;
 
@@ -132,7 +129,7 @@ impl<T, C: Clock> Record<T, C> {
         now: u64,
         terms: &Terms,
     ) -> Result<Arc<Self>, Cause> {
-        let longest = if core.candidates.is_some() { LONGEST_IDLE } else { NEVER };
+        let longest = if core.candidates.is_some() { ENDLESS } else { NEVER };
         let deadlines = terms.deadlines(core.timeouts.idle().min(longest));
         let record = Arc::new_cyclic(|record: &Weak<Self>| Self {
             phase: PhaseWord::reserved(),
@@ -181,19 +178,24 @@ impl<T, C: Clock> Record<T, C> {
             Err(Phase::Closing(end)) => return closed(end.reason),
             outcome => debug_assert!(outcome.is_ok(), "it is committed once"),
         }
-        this.core.tallies.admitted();
+        // Before its timeouts run: `decide/first_end.rs`.
+        this.core.tallies.commits.add_one();
         let fixed = if waits > 0 { init } else { life };
         // If the timer has fired, the gate was closed. A pending session holds it until
         // it is established, and the first activity goes on with the hold there is.
-        match initial {
-            InitialPhase::Established if terms.has_fixed() => {
-                _ = this.timer().release_with_fixed(now, fixed);
+        if terms.has_fixed() {
+            match initial {
+                InitialPhase::Established => _ = this.timer().release_with_fixed(now, fixed),
+                InitialPhase::Pending | InitialPhase::Active => {
+                    _ = this.timer().set_fixed_deadline(fixed);
+                }
             }
-            InitialPhase::Established => this.timer().release(now),
-            InitialPhase::Pending | InitialPhase::Active if terms.has_fixed() => {
-                _ = this.timer().set_fixed_deadline(fixed);
+            fixed.into_iter().for_each(|fixed| this.core.first_end.begins(fixed));
+            if initial == InitialPhase::Established {
+                this.timer().deadline().into_iter().for_each(|idle| this.idle_begins(now, idle));
             }
-            InitialPhase::Pending | InitialPhase::Active => {}
+        } else if initial == InitialPhase::Established {
+            this.release_hold(now);
         }
         Ok(())
     }
@@ -210,10 +212,11 @@ impl<T, C: Clock> Record<T, C> {
         if this.waits_for_init() {
             let moved = this.timer().set_fixed_deadline(this.life_ends());
             moved.map_err(|_expired| this.end_expired())?;
+            this.core.first_end.ends(&this.core.wheel, &this.timer().spot());
         }
         match this.phase.change(Phase::Pending, Phase::Established) {
             Ok(()) => {
-                this.timer().release(now);
+                this.release_hold(now);
                 Ok(())
             }
             Err(Phase::Closing(end)) => Err(Closed::new(end.reason)),
@@ -243,7 +246,21 @@ impl<T, C: Clock> Record<T, C> {
     }
 
     pub(crate) fn leave(&self) {
-        self.timer().release(self.core.now_rounded_up());
+        self.release_hold(self.core.now_rounded_up());
+    }
+
+    /// A hold of the timer is gone. If it was the last one the idle timeout runs.
+    fn release_hold(&self, now: u64) {
+        if let Some(deadline) = self.timer().release(now) {
+            self.idle_begins(now, deadline);
+        }
+    }
+
+    /// The idle timeout runs, unless it is endless.
+    fn idle_begins(&self, now: u64, deadline: u64) {
+        if deadline.saturating_sub(now) < ENDLESS {
+            self.core.first_end.begins(deadline);
+        }
     }
 
     pub(crate) fn touch(&self) -> Result<(), Closed> {
@@ -269,7 +286,8 @@ impl<T, C: Clock> Record<T, C> {
     /// before.
     fn end_expired(&self) -> Closed {
         if self.timer().is_sealed() {
-            let end = self.end(End::EVICTION).map_or_else(|before| before, |()| End::EVICTION);
+            let end =
+                self.end_for_good(End::EVICTION).map_or_else(|before| before, |()| End::EVICTION);
             return Closed::new(end.reason);
         }
         // `fire_all` and the drop of the wheel say none: the gate was closed.
@@ -323,6 +341,23 @@ impl<T, C> Record<T, C> {
         Some(self.life_ends.load(Relaxed) & LIFE_BITS).filter(|tick| *tick < LIFE_BITS)
     }
 
+    /// Ends the session, or returns how it had ended before. Its timer runs no more,
+    /// unless the driver that it fires for reports the end.
+    pub(crate) fn end_for_good(&self, end: End) -> Result<(), End> {
+        self.end(end).inspect(|()| {
+            if end.reported_by == ReportedBy::Caller || end.passes_slot {
+                self.retire_timer();
+            }
+        })
+    }
+
+    /// The timer ends nothing any more, though handles of the session stay.
+    pub(crate) fn retire_timer(&self) {
+        let Some(timer) = &self.timer else { return };
+        drop(timer.retire());
+        self.core.first_end.ends(&self.core.wheel, &timer.spot());
+    }
+
     /// The owner is dropped. Its slot goes back after this.
     pub(crate) fn release(&self) {
         let reason = self.core.closed().unwrap_or(CloseReason::Released);
@@ -343,6 +378,15 @@ impl<T, C> Record<T, C> {
             Phase::Closing(End { passes_slot: true, .. }) => {}
             _ => self.core.counter.release(1),
         }
+    }
+}
+
+impl<T, C> Drop for Record<T, C> {
+    fn drop(&mut self) {
+        let Some(timer) = self.timer.take() else { return };
+        let spot = timer.spot();
+        drop(timer);
+        self.core.first_end.ends(&self.core.wheel, &spot);
     }
 }
 

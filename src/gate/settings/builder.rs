@@ -13,9 +13,6 @@ use crate::clock::{Clock, SystemClock};
 use crate::gate::handle::Gate;
 use crate::limit::Limit;
 
-/// Makes the clock when all settings are known.
-type MakeClock<K, C> = Box<dyn FnOnce(&GateConfig<K>) -> C>;
-
 /// Makes a [`Gate`], or says which setting is wrong and why.
 ///
 /// Unless told otherwise: 100 sessions, 10 for each subject, no rate window,
@@ -26,8 +23,24 @@ type MakeClock<K, C> = Box<dyn FnOnce(&GateConfig<K>) -> C>;
 #[must_use = "a builder does nothing until `build`"]
 pub struct GateBuilder<K: 'static, T = (), C = SystemClock> {
     draft: Draft<K>,
-    clock: MakeClock<K, C>,
+    clock: ClockSource<K, C>,
     gate: PhantomData<fn() -> T>,
+}
+
+/// Where a gate's clock comes from.
+enum ClockSource<K, C> {
+    /// Made to suit the settings.
+    Made(fn(&GateConfig<K>) -> C),
+    Given(C),
+}
+
+impl<K, C> ClockSource<K, C> {
+    fn of(self, config: &GateConfig<K>) -> C {
+        match self {
+            Self::Made(make) => make(config),
+            Self::Given(clock) => clock,
+        }
+    }
 }
 
 impl<K: 'static, T> Gate<K, T> {
@@ -65,9 +78,11 @@ impl<K: 'static, T, C> GateBuilder<K, T, C> {
     }
 
     /// Refuses text and byte subjects of more than `bytes` bytes, instead of
-    /// more than 1,024.
+    /// more than 1,024. Only for such subjects: `String`, `Vec<u8>`, and text and bytes
+    /// that are boxed, shared or `Cow`.
     pub fn max_subject_len(mut self, bytes: u32) -> Self {
         self.draft.config.max_subject_len = bytes;
+        self.draft.chose_max_subject_len = true;
         self
     }
 
@@ -102,7 +117,8 @@ impl<K: 'static, T, C> GateBuilder<K, T, C> {
         self
     }
 
-    /// Ends a session so long after its commit, whatever is in flight.
+    /// Ends a session so long after its commit, whatever is in flight, and pending or
+    /// not. Longer timeouts than this are cut to it.
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
         self.draft.config.max_lifetime = Some(lifetime);
         self
@@ -117,6 +133,10 @@ impl<K: 'static, T, C> GateBuilder<K, T, C> {
     /// Allows what is an error otherwise: a limit of 0, and a limit whose
     /// sessions nothing ends if nobody drops them. Such a gate may shut out
     /// everybody for ever.
+    ///
+    /// No timeout ends a [reservation](crate::Reservation), in any gate: it holds its
+    /// slots until it is committed or dropped, and one that is forgotten holds them for
+    /// ever.
     pub fn may_lock_out_for_ever(mut self) -> Self {
         self.draft.config.may_lock_out_for_ever = true;
         self
@@ -138,9 +158,8 @@ impl<K: 'static, T, C> GateBuilder<K, T, C> {
     /// the cheap one's steps, or, where the idle make room, the idle timeout is
     /// under 1,000. It stays the same when a timeout is changed later: a shorter
     /// one then does not end early either, and may end late by more than it is long.
-    pub fn clock<D: 'static>(self, clock: D) -> GateBuilder<K, T, D> {
-        let clock = Box::new(move |_: &GateConfig<K>| clock);
-        GateBuilder { draft: self.draft, clock, gate: PhantomData }
+    pub fn clock<D>(self, clock: D) -> GateBuilder<K, T, D> {
+        GateBuilder { draft: self.draft, clock: ClockSource::Given(clock), gate: PhantomData }
     }
 }
 
@@ -160,8 +179,8 @@ where
     /// limit or rate that admits nobody, or timeouts that are off, so that sessions
     /// which nobody drops would fill the limit for ever.
     pub fn build(self) -> Result<Gate<K, T, C>, GateError> {
-        self.draft.config.check_new()?;
-        let clock = (self.clock)(&self.draft.config);
+        self.draft.check()?;
+        let clock = self.clock.of(&self.draft.config);
         self.draft.config.check_clock(&clock)?;
         Ok(Gate::new(self.draft, clock))
     }
@@ -169,7 +188,8 @@ where
 
 impl<K: 'static, T> From<GateConfig<K>> for GateBuilder<K, T> {
     fn from(config: GateConfig<K>) -> Self {
-        Self { draft: config.into(), clock: Box::new(GateConfig::system_clock), gate: PhantomData }
+        let clock = ClockSource::Made(GateConfig::system_clock);
+        Self { draft: config.into(), clock, gate: PhantomData }
     }
 }
 

@@ -9,6 +9,7 @@ use super::check::GateError;
 use super::config::{DEFAULT_SUBJECT_LIMIT, GateConfig, NEVER};
 use super::policy::CapacityPolicy;
 use crate::clock::Clock;
+use crate::counts::ToSubject;
 use crate::gate::decide::candidates::Order;
 use crate::gate::handle::Gate;
 use crate::limit::Limit;
@@ -127,7 +128,7 @@ where
     pub fn in_use_by<Q>(&self, subject: &Q) -> u32
     where
         K: Borrow<Q>,
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K> + 'static,
+        Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
         self.subjects.count(subject)
     }

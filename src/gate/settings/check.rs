@@ -18,6 +18,11 @@ impl<K> GateConfig<K> {
         if self.limit == Limit::at_most(0) && !self.may_lock_out_for_ever {
             return Err(GateError::new("limit", "is 0, which admits nobody"));
         }
+        if self.max_subject_len == 0 {
+            let why = "is 0, which refuses every subject but an empty one: take the length of \
+                       the longest that is right";
+            return Err(GateError::new("max_subject_len", why));
+        }
         match self.rate {
             Some(Rate { most: 0, .. }) => {
                 Err(GateError::new("rate", "admits 0 in a window, so nobody"))
@@ -39,7 +44,12 @@ impl<K> GateConfig<K> {
         self.check_duration("max_lifetime", self.max_lifetime)?;
         if let CapacityPolicy::EvictIdle { floor } = self.at_capacity {
             // A floor of zero is a tick.
-            self.check_duration("at_capacity", Some(floor.max(self.tick)))?;
+            let floor = floor.max(self.tick);
+            self.check_duration("at_capacity", Some(floor))?;
+            let ends = [self.idle_timeout, self.max_lifetime].into_iter().flatten().min();
+            if ends.is_some_and(|ends| ends < floor) {
+                return Err(GateError::FLOOR_TOO_LONG);
+            }
         }
         let may_fill_for_ever = self.limit != Limit::UNLIMITED
             && self.max_lifetime.is_none()
@@ -100,6 +110,17 @@ pub struct GateError {
 impl GateError {
     pub(crate) const NO_FLOOR: Self =
         Self::new("at_capacity", "does not evict the idle, so has no floor");
+
+    pub(crate) const FLOOR_TOO_LONG: Self = Self::new(
+        "at_capacity",
+        "has a floor longer than `idle_timeout` or `max_lifetime`, so it evicts nobody: take a \
+         shorter floor, or a longer timeout first",
+    );
+    pub(crate) const NO_LENGTH: Self = Self::new(
+        "max_subject_len",
+        "has no effect on subjects that are neither text nor bytes: leave it out, or take \
+         `String`, `Vec<u8>`, or text or bytes that are boxed, shared or `Cow`",
+    );
 
     pub(super) const fn new(field: &'static str, reason: &'static str) -> Self {
         Self { field, reason }

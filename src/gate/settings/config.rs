@@ -15,6 +15,8 @@ pub(crate) const NEVER: u64 = u64::MAX;
 
 pub(crate) const DEFAULT_SUBJECT_LIMIT: Limit = Limit::at_most(10);
 
+pub(crate) const DEFAULT_MAX_SUBJECT_LEN: u32 = 1024;
+
 /// What a [`Gate`](crate::Gate) is set to, as one value, such as an operator's
 /// file. The fields have the names and the defaults of the methods of
 /// [`GateBuilder`](crate::GateBuilder), whose [`config`](crate::GateBuilder::config)
@@ -126,7 +128,7 @@ impl<K> Default for GateConfig<K> {
         Self {
             limit: Limit::at_most(100),
             subject_limit: DEFAULT_SUBJECT_LIMIT,
-            max_subject_len: 1024,
+            max_subject_len: DEFAULT_MAX_SUBJECT_LEN,
             rate: None,
             init_timeout: Some(Duration::from_secs(30)),
             idle_timeout: Some(Duration::from_secs(300)),

@@ -9,8 +9,8 @@ use std::mem;
 use std::sync::PoisonError;
 
 use super::check::GateError;
-use super::config::{DEFAULT_SUBJECT_LIMIT, GateConfig};
-use crate::counts::Overrides;
+use super::config::{DEFAULT_MAX_SUBJECT_LEN, DEFAULT_SUBJECT_LIMIT, GateConfig};
+use crate::counts::{Overrides, is_measured};
 use crate::gate::session::owner::Hasher;
 use crate::limit::Limit;
 use crate::sync::Mutex;
@@ -22,12 +22,25 @@ pub(crate) struct Draft<K> {
     pub(super) overrides: Vec<(K, Limit)>,
     /// Was the limit of subjects chosen, rather than left at its default?
     pub(super) chose_subject_limit: bool,
+    /// Was the longest subject?
+    pub(super) chose_max_subject_len: bool,
+}
+
+impl<K: 'static> Draft<K> {
+    /// What must hold before a gate is made of it.
+    pub(super) fn check(&self) -> Result<(), GateError> {
+        match self.chose_max_subject_len && !is_measured::<K>() {
+            true => Err(GateError::NO_LENGTH),
+            false => self.config.check_new(),
+        }
+    }
 }
 
 impl<K> From<GateConfig<K>> for Draft<K> {
     fn from(config: GateConfig<K>) -> Self {
         let chose_subject_limit = config.subject_limit != DEFAULT_SUBJECT_LIMIT;
-        Self { config, overrides: Vec::new(), chose_subject_limit }
+        let chose_max_subject_len = config.max_subject_len != DEFAULT_MAX_SUBJECT_LEN;
+        Self { config, overrides: Vec::new(), chose_subject_limit, chose_max_subject_len }
     }
 }
 
@@ -42,7 +55,7 @@ pub(crate) struct LiveSettings<K: 'static> {
 
 impl<K: Hash + Eq> LiveSettings<K> {
     pub(crate) fn new(draft: Draft<K>, hash_of: impl Fn(&K) -> u64) -> Self {
-        let Draft { mut config, overrides: more, chose_subject_limit } = draft;
+        let Draft { mut config, overrides: more, chose_subject_limit, .. } = draft;
         let named = mem::take(&mut config.overrides);
         let overrides = Overrides::with_capacity_and_hasher(
             config.subject_limit,
