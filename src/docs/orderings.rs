@@ -39,7 +39,7 @@
 //!
 //! # First end
 //!
-//! A search for the session that ends first (`gate/decide/first_end.rs`) begins with a
+//! A search for the session that ends first (`wheel/first_end.rs`) begins with a
 //! write to its word, and every access to that word is `Relaxed`. Of the search and
 //! what happens meanwhile one sees the other by read-modify-writes on words that are
 //! written anyway: of a timer that is held, and of the count of commits of a thread, which

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::closed::ClosedWord;
 use super::decide::candidates::Candidates;
-use super::decide::first_end::FirstEnd;
 use super::session::reason::CloseReason;
 use super::settings::config::{GateConfig, NEVER, Rate};
 use super::stats::Tallies;
@@ -18,7 +17,7 @@ use crate::rate::SlidingWindow;
 use crate::sync::alarm::Alarm;
 use crate::sync::arc::Weak;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, load_settled};
-use crate::wheel::TimerWheel;
+use crate::wheel::{FirstEnd, TimerWheel};
 
 /// When to come back where that is not known: no timeout will end a session, or a
 /// session of one subject must end.

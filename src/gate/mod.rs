@@ -33,7 +33,7 @@
 //! subject has an entry of its own; statistics, timers and the sessions' references to
 //! the gate are striped over the threads (`sync/tally.rs`, the wheel's shards,
 //! `sync/striped_arc.rs`). A refusal writes only its thread's statistics, unless
-//! it has to search for the first end (`decide/first_end.rs`); where the gate evicts, a
+//! it has to search for the first end (`wheel/first_end.rs`); where the gate evicts, a
 //! search in vain also moves on the sessions in use that it passed.
 //!
 //! *Progress*: lock-free, but for the allocation of a session, a subject or timers. An

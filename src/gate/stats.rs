@@ -21,7 +21,7 @@ const SUMS: usize = ENDED + CloseReason::ALL.len();
 pub(super) struct Tallies {
     sums: Tally<SUMS>,
     /// The sessions ever admitted: heard by who searches for the first end
-    /// (`decide/first_end.rs`).
+    /// (`wheel/first_end.rs`).
     pub(super) commits: Announced,
 }
 

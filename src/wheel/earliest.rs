@@ -10,7 +10,7 @@
 //! itself, and then at its fixed deadline. So of that look and the release, or the change
 //! of the fixed deadline, one comes first: the search sees it, or whoever made it sees
 //! what the searcher did before it began. Whoever
-//! keeps what was found needs that (`gate/decide/first_end.rs`).
+//! keeps what was found needs that (`first_end.rs`).
 //!
 //! *Memory orderings*: the CAS is `AcqRel` (`node.rs`); without that half of the
 //! above is lost (`the_time_told_follows_who_leaves_during_the_search`).

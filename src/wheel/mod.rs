@@ -19,7 +19,7 @@
 //! *Read in this order*: `level.rs`, `horizon.rs`, `deadline.rs`, `word.rs`,
 //! `node.rs`, `arena.rs`, `free_list.rs`, `slot.rs`, `hint.rs`, `shard.rs`,
 //! `visit.rs`, `advance.rs`, `sweep.rs`, `adopt.rs`, `timer.rs`, `fixed.rs`,
-//! `timer_wheel.rs`, `drive.rs`, `earliest.rs`. The page `docs::wheel` has the pictures,
+//! `timer_wheel.rs`, `drive.rs`, `earliest.rs`, `first_end.rs`. The page `docs::wheel` has the pictures,
 //! and every race with its ruling.
 //!
 //! *Progress*: insert, touch, hold, cancel and advance are lock-free; an insert
@@ -35,6 +35,7 @@ mod deadline;
 mod drive;
 mod earliest;
 mod error;
+mod first_end;
 mod fixed;
 mod free_list;
 mod hint;
@@ -51,9 +52,9 @@ mod word;
 
 pub use deadline::{Deadline, Deadlines, FixedDeadline};
 pub use drive::Advanced;
-pub(crate) use earliest::TimerId;
 pub use error::{Expired, HoldError, WheelFull};
+pub(crate) use first_end::{ENDLESS, FirstEnd};
 pub(crate) use horizon::lasts_a_century;
+pub(crate) use timer::Unused;
 pub use timer::{Hold, Timer};
-pub(crate) use timer::{Spot, Unused};
 pub use timer_wheel::TimerWheel;

@@ -1,5 +1,5 @@
 //! The decision about a newcomer: admitted, or refused for one cause. In the order
-//! to read: `rejected.rs`, `first_end.rs`, `candidates.rs`, then after `session/` `evict.rs` and
+//! to read: `rejected.rs`, `candidates.rs`, then after `session/` `evict.rs` and
 //! `admit.rs`.
 //!
 //! *What may never happen here*: an admission that keeps a part of what it took and
@@ -10,7 +10,6 @@
 mod admit;
 pub(super) mod candidates;
 mod evict;
-pub(super) mod first_end;
 pub(super) mod rejected;
 
 pub use rejected::{Cause, Rejected};

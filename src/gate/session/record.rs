@@ -39,13 +39,12 @@ use super::reason::{CloseReason, Closed, EnterError};
 use crate::clock::Clock;
 use crate::gate::core::{Core, Timeouts};
 use crate::gate::decide::candidates::{Candidates, Place};
-use crate::gate::decide::first_end::ENDLESS;
 use crate::gate::decide::rejected::Cause;
 use crate::gate::settings::config::NEVER;
 use crate::sync::arc::{Arc, Weak};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::striped_arc::ArcStripe;
-use crate::wheel::{Deadline, Deadlines, FixedDeadline, HoldError, Timer, Unused};
+use crate::wheel::{Deadline, Deadlines, ENDLESS, FixedDeadline, HoldError, Timer, Unused};
 
 /// What the sessions of a gate share.
 pub(crate) type SessionCore<T, C> = Core<Record<T, C>, C>;
@@ -178,7 +177,7 @@ impl<T, C: Clock> Record<T, C> {
             Err(Phase::Closing(end)) => return closed(end.reason),
             outcome => debug_assert!(outcome.is_ok(), "it is committed once"),
         }
-        // Before its timeouts run: `decide/first_end.rs`.
+        // Before its timeouts run: `wheel/first_end.rs`.
         this.core.tallies.commits.add_one();
         let fixed = if waits > 0 { init } else { life };
         // If the timer has fired, the gate was closed. A pending session holds it until

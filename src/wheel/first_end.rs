@@ -1,5 +1,6 @@
-//! Read after `wheel/earliest.rs`. When the first session ends by a timeout: what a
-//! newcomer is told that finds the gate full.
+//! Read after `earliest.rs`. The first end, kept for the many who ask: each timer stands
+//! for a session of the wheel's user, which ends when the timer fires, and a newcomer
+//! that finds no room is told when the first one does.
 //!
 //! ```text
 //!  63                        20 19         2 1     0
@@ -60,10 +61,11 @@
 
 use crossbeam_utils::CachePadded;
 
+use super::earliest::TimerId;
+use super::timer::Spot;
+use super::timer_wheel::TimerWheel;
 use crate::sync::announced::Announced;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-use crate::wheel::{Spot, TimerId, TimerWheel};
 
 /// An idle time that is as good as none, so far from the last tick that a deadline
 /// says when it began.
