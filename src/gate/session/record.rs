@@ -4,6 +4,8 @@
 //! idle timeout, because the gate knows its sessions by it. Pending holds it, and so does
 //! each activity; so the idle time starts when the session is established, and anew
 //! when the last activity ends. The others are held until the commit.
+//! A session that ends retires them, but for the one whose driver reports the end, so that
+//! no timer counts for the first end that ends nothing (`decide/first_end.rs`).
 //!
 //! *An end* is the CAS on the phase word. A timer is decided before, on its own word
 //! (`wheel/word.rs`): of an enter and the idle timeout exactly one wins there. A call
