@@ -54,11 +54,11 @@ impl Bench {
     }
 
     fn admit(&self, tag: u32) -> Session<u32, u32, StandsStill> {
-        self.gate.admit(None::<&u32>, tag).expect("there is room")
+        self.gate.admit_anonymous(tag).expect("there is room")
     }
 
     fn reserve(&self, tag: u32) -> Reservation<u32, u32, StandsStill> {
-        self.gate.reserve(None::<&u32>, tag).expect("there is room")
+        self.gate.reserve_anonymous(tag).expect("there is room")
     }
 
     fn advance(&self, now: u64) {
@@ -113,7 +113,7 @@ fn two_admissions_never_exceed_the_limit() {
         let admitted = Arc::new(Mutex::new(Vec::new()));
         race([1, 2].map(|tag| -> Thread {
             let (bench, admitted) = (bench.clone(), Arc::clone(&admitted));
-            Box::new(move || match bench.gate.reserve(None::<&u32>, tag) {
+            Box::new(move || match bench.gate.reserve_anonymous(tag) {
                 Ok(reservation) => admitted.lock().unwrap().push(reservation),
                 Err(refused) => assert_eq!(refused.cause(), Cause::AtCapacity),
             })
@@ -132,12 +132,12 @@ fn who_comes_to_nothing_gives_its_place_in_the_window_back() {
         let bench = Bench::new(builder(1).rate(1, 4 * TICK));
         let (coming, setting) = (bench.clone(), bench.clone());
         race([
-            Box::new(move || drop(coming.gate.reserve(None::<&u32>, 1))),
+            Box::new(move || drop(coming.gate.reserve_anonymous(1))),
             Box::new(move || _ = setting.gate.set_limit(Limit::at_most(0))),
         ]);
         bench.gate.set_limit(Limit::at_most(2)).unwrap();
         let _session = bench.admit(2);
-        let refused = bench.gate.reserve(None::<&u32>, 3).unwrap_err();
+        let refused = bench.gate.reserve_anonymous(3).unwrap_err();
         assert_eq!(refused.cause(), Cause::RateLimited);
     });
 }
@@ -330,7 +330,7 @@ fn nobody_who_comes_as_the_gate_closes_is_left_inside() {
         let (coming, closing) = (bench.clone(), bench.clone());
         let (set, admitted) = outcome();
         race([
-            Box::new(move || *set.lock().unwrap() = Some(coming.gate.admit(None::<&u32>, 7))),
+            Box::new(move || *set.lock().unwrap() = Some(coming.gate.admit_anonymous(7))),
             Box::new(move || {
                 closing.gate.close_all(CloseReason::Shutdown);
                 closing.advance(0);
@@ -446,7 +446,7 @@ fn a_newcomer_sees_what_led_to_the_close_that_refuses_it() {
         race([
             closer_of(&bench, &why),
             Box::new(move || {
-                if let Err(refused) = gate.admit(None::<&u32>, 7) {
+                if let Err(refused) = gate.admit_anonymous(7) {
                     assert_eq!(refused.cause(), Cause::ShutDown);
                     // SAFETY: nobody writes after the gate was closed.
                     assert_eq!(reads.0.with(|why| unsafe { *why }), 1);

@@ -71,13 +71,13 @@ impl Bench {
     }
 
     fn admit(&self, tag: u32) -> Session<u32, u32, SetClock> {
-        self.gate.admit(None::<&u32>, tag).expect("there is room")
+        self.gate.admit_anonymous(tag).expect("there is room")
     }
 
     /// A thread that reserves; nobody evicts what is only reserved.
     fn coming(&self, tag: u32) -> (Thread, Outcome<Newcomer>) {
         let gate = self.gate.clone();
-        thread(move || gate.reserve(None::<&u32>, tag))
+        thread(move || gate.reserve_anonymous(tag))
     }
 
     fn driver(&self, now: u64) -> Thread {
@@ -324,7 +324,7 @@ fn nobody_is_evicted_while_the_gate_is_over_its_limit() {
 fn a_session_is_no_candidate_before_it_is_established() {
     model(|| {
         let bench = Bench::oldest();
-        let session = bench.gate.reserve(None::<&u32>, 7).unwrap().commit().unwrap();
+        let session = bench.gate.reserve_anonymous(7).unwrap().commit().unwrap();
         let (come, newcomer) = bench.coming(8);
         let handle = session.handle();
         let (establish, established) = thread(move || handle.establish());
@@ -339,7 +339,7 @@ fn a_session_is_no_candidate_before_it_is_established() {
 fn nothing_is_left_of_a_session_that_is_established_as_its_owner_leaves() {
     model(|| {
         let bench = Bench::oldest();
-        let session = bench.gate.reserve(None::<&u32>, 7).unwrap().commit().unwrap();
+        let session = bench.gate.reserve_anonymous(7).unwrap().commit().unwrap();
         let handle = session.handle();
         race([Box::new(move || drop(session)), Box::new(move || _ = handle.establish())]);
         bench.assert_at_rest();
@@ -413,7 +413,7 @@ fn nothing_is_left_of_an_admission_that_the_close_of_the_gate_overtakes() {
     model(|| {
         let bench = Bench::oldest();
         let (gate, closing) = (bench.gate.clone(), bench.clone());
-        let (come, admitted) = thread(move || gate.admit(None::<&u32>, 7));
+        let (come, admitted) = thread(move || gate.admit_anonymous(7));
         race([
             come,
             Box::new(move || {
@@ -452,11 +452,11 @@ fn a_slot_that_passes_outlives_a_panic_of_its_last_owners_tag() {
             .clock(SetClock::default())
             .build()
             .expect("a good configuration");
-        let session = gate.admit(None::<&u32>, Bomb(true)).expect("there is room");
+        let session = gate.admit_anonymous(Bomb(true)).expect("there is room");
         let coming = gate.clone();
         race([
             Box::new(move || {
-                let come = || drop(coming.reserve(None::<&u32>, Bomb(false)));
+                let come = || drop(coming.reserve_anonymous(Bomb(false)));
                 _ = catch_unwind(AssertUnwindSafe(come));
             }),
             Box::new(move || _ = catch_unwind(AssertUnwindSafe(|| drop(session)))),

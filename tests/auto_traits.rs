@@ -31,7 +31,8 @@ fn every_public_type_has_them_all() {
     all!(GateConfig<String>, GateError, Rate, Reaper, Rejected, Stats);
     all!(Limit, LimitTooLarge);
     all!(InvalidWindow, OwnedRateToken, RateLimited, RateToken<'static>, SlidingWindow);
-    all!(Advanced, Expired, Hold<'static, Tag>, HoldError, Timer<Tag>, TimerWheel<Tag>);
+    all!(Advanced, Deadline, Deadlines, Expired, FixedDeadline, HoldError);
+    all!(Hold<'static, Tag>, Timer<Tag>, TimerWheel<Tag>);
     all!(Hold<'static, Tag, TestClock>, Timer<Tag, TestClock>, TimerWheel<Tag, TestClock>);
     all!(WheelFull<Tag>);
 }

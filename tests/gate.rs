@@ -55,7 +55,7 @@ fn an_unmentioned_setting_has_its_documented_default() {
     let of_one: Vec<_> = (0..10).map(|_| gate.admit(Some(&0), ()).unwrap()).collect();
     assert_eq!(gate.admit(Some(&0), ()).unwrap_err().cause(), Cause::SubjectAtLimit);
     let others: Vec<_> = (1..91).map(|n| gate.admit(Some(&n), ()).unwrap()).collect();
-    assert_eq!(gate.admit(None::<&u32>, ()).unwrap_err().cause(), Cause::AtCapacity);
+    assert_eq!(gate.admit_anonymous(()).unwrap_err().cause(), Cause::AtCapacity);
     drop((of_one, others));
     assert_eq!((gate.in_use(), gate.available(), gate.subjects()), (0, 100, 0));
 }
@@ -70,7 +70,7 @@ fn a_refusal_has_one_cause_and_takes_nothing() {
         (refused.cause(), refused.to_string()),
         (Cause::SubjectAtLimit, "subject at its limit".into())
     );
-    let _third = gate.admit(None::<&str>, 4).unwrap();
+    let _third = gate.admit_anonymous(4).unwrap();
     assert_eq!(gate.admit(Some("b"), 5).unwrap_err().cause(), Cause::AtCapacity);
     assert_eq!(
         gate.admit(Some("a"), 6).unwrap_err().cause(),
@@ -188,7 +188,7 @@ fn idle_is_clamped_to_the_lifetime() {
     let clock = Arc::new(ManualClock::new());
     let builder = Gate::<String, u32>::builder().idle_timeout(500 * MS).max_lifetime(50 * MS);
     let gate = builder.clock(Arc::clone(&clock)).build().unwrap();
-    let _session = gate.admit(None::<&str>, 1).unwrap();
+    let _session = gate.admit_anonymous(1).unwrap();
     clock.set(50);
     assert_eq!(gate.expired().len(), 1);
 }
@@ -281,7 +281,7 @@ fn the_rate_is_told_exactly_and_given_back_by_a_dropped_reservation() {
 #[test]
 fn retry_after_is_no_later_than_the_next_timeout_and_a_second_for_http() {
     let (gate, clock) = gate();
-    let _sessions: Vec<_> = (0..3).map(|tag| gate.admit(None::<&str>, tag).unwrap()).collect();
+    let _sessions: Vec<_> = (0..3).map(|tag| gate.admit_anonymous(tag).unwrap()).collect();
     for now in [0, 5, 19, 20, 30] {
         clock.set(now);
         let refused = gate.admit(Some("b"), 9).unwrap_err();
@@ -316,7 +316,7 @@ fn settings_change_while_sessions_are_there() {
 #[test]
 fn a_panicking_callback_loses_nothing_but_its_own_session() {
     let (gate, clock) = gate();
-    let sessions: Vec<_> = (0..3).map(|tag| gate.admit(None::<&str>, tag).unwrap()).collect();
+    let sessions: Vec<_> = (0..3).map(|tag| gate.admit_anonymous(tag).unwrap()).collect();
     clock.set(20);
     let advance = std::panic::AssertUnwindSafe(|| {
         gate.advance(20, |ended| std::panic::resume_unwind(Box::new(ended.tag)))
@@ -333,7 +333,7 @@ fn a_panicking_callback_loses_nothing_but_its_own_session() {
 #[test]
 fn as_many_activities_as_can_be_counted() {
     let (gate, clock) = gate();
-    let session = gate.admit(None::<&str>, 1).unwrap();
+    let session = gate.admit_anonymous(1).unwrap();
     let mut all = Vec::new();
     let full = loop {
         match session.enter() {

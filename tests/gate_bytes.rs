@@ -38,7 +38,7 @@ fn bytes_a_session(begin: impl Fn(&Gate<u64, u64>, u64) -> Session<u64, u64>) ->
 #[test]
 fn a_live_session_takes_at_most_256_bytes() {
     let own = bytes_a_session(|gate, id| gate.admit(Some(&id), id).unwrap());
-    let anonymous = bytes_a_session(|gate, id| gate.admit(None::<&u64>, id).unwrap());
+    let anonymous = bytes_a_session(|gate, id| gate.admit_anonymous(id).unwrap());
     let pending = bytes_a_session(|gate, id| {
         let reservation = gate.reserve(Some(&id), id).unwrap();
         reservation.commit().unwrap()

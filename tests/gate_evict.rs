@@ -35,7 +35,7 @@ fn gate(limit: u32, policy: CapacityPolicy) -> (TestGate, Clock) {
 }
 
 fn admit(gate: &TestGate, tag: u32) -> Result<TestSession, Rejected> {
-    gate.admit(None::<&str>, tag)
+    gate.admit_anonymous(tag)
 }
 
 fn told(gate: &TestGate) -> Vec<(u32, CloseReason)> {
@@ -63,7 +63,7 @@ fn the_oldest_makes_room_in_strict_order_within_one_tick() {
 #[test]
 fn the_order_is_that_of_the_reservations() {
     let (gate, _clock) = gate(2, OLDEST);
-    let (first, second) = (gate.reserve(None::<&str>, 1), gate.reserve(None::<&str>, 2));
+    let (first, second) = (gate.reserve_anonymous(1), gate.reserve_anonymous(2));
     let second = second.unwrap().commit().unwrap();
     let first = first.unwrap().commit().unwrap();
     second.establish().unwrap();

@@ -75,14 +75,14 @@ fn a_reaper_survives_its_callback() {
         std::panic::resume_unwind(Box::new("planned"));
     });
     let reaper = reaper.unwrap();
-    let _sessions: Vec<_> = (0..3).map(|tag| gate.admit(None::<&str>, tag).unwrap()).collect();
+    let _sessions: Vec<_> = (0..3).map(|tag| gate.admit_anonymous(tag).unwrap()).collect();
     clock.set(10);
     reaper.wake();
     let mut all: Vec<_> = ended.iter().take(3).collect();
     all.sort_unstable();
     assert_eq!(all, [0, 1, 2]);
     // A fourth, so that the panics of all three have been counted.
-    let _session = gate.admit(None::<&str>, 3).unwrap();
+    let _session = gate.admit_anonymous(3).unwrap();
     clock.set(20);
     reaper.wake();
     assert_eq!(ended.recv(), Ok(3));

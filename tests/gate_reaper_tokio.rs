@@ -232,7 +232,7 @@ async fn a_reaper_survives_its_callback() {
         told.send(end.tag).unwrap();
         resume_unwind(Box::new("planned"));
     });
-    let _sessions: Vec<_> = (0..3).map(|tag| gate.admit(None::<&str>, tag).unwrap()).collect();
+    let _sessions: Vec<_> = (0..3).map(|tag| gate.admit_anonymous(tag).unwrap()).collect();
     let mut all = Vec::new();
     for _ in 0..3 {
         all.push(ended.recv().await.unwrap());
@@ -241,7 +241,7 @@ async fn a_reaper_survives_its_callback() {
     assert_eq!(all, [0, 1, 2]);
     settle().await;
     assert_eq!(reaper.panics(), 3);
-    let _session = gate.admit(None::<&str>, 3).unwrap();
+    let _session = gate.admit_anonymous(3).unwrap();
     assert_eq!(ended.recv().await, Some(3), "it goes on");
 }
 
@@ -280,7 +280,7 @@ async fn a_future_that_is_dropped_loses_no_session() {
     let mut owners = Vec::new();
     let mut told = Vec::new();
     for tag in 0..10 {
-        owners.push(gate.admit(None::<&str>, tag).unwrap());
+        owners.push(gate.admit_anonymous(tag).unwrap());
         let reaping = gate.reaping(|end| told.push(end.tag));
         assert!(timeout(LONG / 4, reaping).await.is_err(), "it never completes");
     }
@@ -297,7 +297,7 @@ async fn a_future_that_is_dropped_loses_no_session() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_future_reaches_who_polls_it() {
     let gate = gate();
-    let _sessions: Vec<_> = (0..3).map(|tag| gate.admit(None::<&str>, tag).unwrap()).collect();
+    let _sessions: Vec<_> = (0..3).map(|tag| gate.admit_anonymous(tag).unwrap()).collect();
     let (ours, calls) = (gate.clone(), Arc::new(AtomicUsize::new(0)));
     let counted = Arc::clone(&calls);
     let task = tokio::spawn(async move {
@@ -359,7 +359,7 @@ fn a_thread_and_a_task_reap_one_gate() {
     runtime.block_on(async {
         let _task = gate.reap_on_tokio(move |end| from_task.send(end.tag).unwrap());
         settle().await;
-        let sessions: Vec<_> = (0..100).map(|tag| gate.admit(None::<&str>, tag).unwrap()).collect();
+        let sessions: Vec<_> = (0..100).map(|tag| gate.admit_anonymous(tag).unwrap()).collect();
         gate.close_all(CloseReason::Closed);
         settle().await;
         let mut all: Vec<_> = ended.iter().take(sessions.len()).collect();

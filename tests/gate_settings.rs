@@ -57,14 +57,14 @@ fn everybody_is_counted_though_nobody_has_a_limit() {
 #[test]
 fn a_lifetime_that_is_changed_holds_for_who_comes_later() {
     let (gate, clock) = gate(|gate| gate);
-    let _old = gate.admit(None::<&str>, 1).unwrap();
+    let _old = gate.admit_anonymous(1).unwrap();
     gate.set_max_lifetime(Some(20 * MS)).unwrap();
-    let new = gate.admit(None::<&str>, 2).unwrap();
+    let new = gate.admit_anonymous(2).unwrap();
     let _in_flight = new.enter().unwrap();
     assert_eq!(expired_at(&gate, &clock, 19), []);
     assert_eq!(expired_at(&gate, &clock, 20), [(2, CloseReason::MaxLifetime)]);
     gate.set_max_lifetime(None).unwrap();
-    let _without = gate.admit(None::<&str>, 3).unwrap();
+    let _without = gate.admit_anonymous(3).unwrap();
     assert_eq!(expired_at(&gate, &clock, 999), []);
     assert_eq!(expired_at(&gate, &clock, 1020), [(1, CloseReason::Idle), (3, CloseReason::Idle)]);
 }
@@ -72,9 +72,9 @@ fn a_lifetime_that_is_changed_holds_for_who_comes_later() {
 #[test]
 fn an_init_timeout_that_is_changed_holds_for_who_comes_later() {
     let (gate, clock) = gate(|gate| gate);
-    let _old = gate.reserve(None::<&str>, 1).unwrap().commit().unwrap();
+    let _old = gate.reserve_anonymous(1).unwrap().commit().unwrap();
     gate.set_init_timeout(Some(20 * MS)).unwrap();
-    let _new = gate.reserve(None::<&str>, 2).unwrap().commit().unwrap();
+    let _new = gate.reserve_anonymous(2).unwrap().commit().unwrap();
     assert_eq!(expired_at(&gate, &clock, 19), []);
     assert_eq!(expired_at(&gate, &clock, 20), [(2, CloseReason::InitTimeout)]);
     assert_eq!(expired_at(&gate, &clock, 1000), [(1, CloseReason::InitTimeout)]);
@@ -83,9 +83,9 @@ fn an_init_timeout_that_is_changed_holds_for_who_comes_later() {
 #[test]
 fn an_idle_timeout_that_is_changed_holds_for_who_comes_later() {
     let (gate, clock) = gate(|gate| gate);
-    let _old = gate.admit(None::<&str>, 1).unwrap();
+    let _old = gate.admit_anonymous(1).unwrap();
     gate.set_idle_timeout(Some(20 * MS)).unwrap();
-    let _new = gate.admit(None::<&str>, 2).unwrap();
+    let _new = gate.admit_anonymous(2).unwrap();
     assert_eq!(expired_at(&gate, &clock, 19), []);
     assert_eq!(expired_at(&gate, &clock, 20), [(2, CloseReason::Idle)]);
     assert_eq!(expired_at(&gate, &clock, 1000), [(1, CloseReason::Idle)]);
@@ -101,7 +101,7 @@ fn the_idle_time_is_cut_to_the_lifetime() {
     let (lengthened, _) = gate(|gate| gate.max_lifetime(20 * MS).idle_timeout(10 * MS));
     lengthened.set_idle_timeout(Some(1000 * MS)).unwrap();
     for gate in [at_build, at_run_time, lengthened] {
-        let session = gate.admit(None::<&str>, 1).unwrap();
+        let session = gate.admit_anonymous(1).unwrap();
         assert_eq!(expired_at(&gate, gate.clock(), 19), []);
         assert_eq!(expired_at(&gate, gate.clock(), 20).len(), 1);
         assert!(session.reason().is_some());
@@ -132,7 +132,7 @@ fn of_two_exceptions_for_one_subject_the_last_one_holds() {
 fn a_clock_that_jumps_ends_what_is_due_and_one_that_goes_back_ends_nothing() {
     let (gate, clock) = gate(|gate| gate);
     clock.set(5_000);
-    let session = gate.admit(None::<&str>, 1).unwrap();
+    let session = gate.admit_anonymous(1).unwrap();
     assert_eq!(expired_at(&gate, &clock, 10), []);
     session.touch().unwrap();
     assert_eq!(expired_at(&gate, &clock, 5_999), [], "an earlier touch shortens nothing");
@@ -181,7 +181,7 @@ fn whether_a_limit_of_subjects_was_asked_for_is_told() {
 #[test]
 fn of_two_closes_the_first_gives_the_reason() {
     let (gate, _clock) = gate(|gate| gate);
-    let session = gate.admit(None::<&str>, 1).unwrap();
+    let session = gate.admit_anonymous(1).unwrap();
     gate.close_all(CloseReason::Shutdown);
     gate.close_all(CloseReason::Closed);
     assert_eq!(session.reason(), Some(CloseReason::Shutdown));
@@ -190,8 +190,8 @@ fn of_two_closes_the_first_gives_the_reason() {
 #[test]
 fn the_time_to_come_back_is_rounded_up_to_seconds() {
     let (gate, _clock) = gate(|gate| gate.rate(1, 1001 * MS));
-    drop(gate.admit(None::<&str>, 1).unwrap());
-    let refused = gate.admit(None::<&str>, 2).unwrap_err();
+    drop(gate.admit_anonymous(1).unwrap());
+    let refused = gate.admit_anonymous(2).unwrap_err();
     assert_eq!((refused.cause(), refused.retry_after()), (Cause::RateLimited, Some(1001 * MS)));
     assert_eq!(refused.retry_after_secs(), Some(2));
 }

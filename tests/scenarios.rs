@@ -40,7 +40,7 @@ fn gate(limit: u32) -> (TestGate, Clock) {
 }
 
 fn anonymous(gate: &TestGate, tag: u32) -> Result<TestSession, Rejected> {
-    gate.admit(None::<&str>, tag)
+    gate.admit_anonymous(tag)
 }
 
 fn ended(gate: &TestGate) -> Vec<(u32, CloseReason)> {
@@ -329,7 +329,7 @@ fn evict_pending() {
         let gate = builder.at_capacity(policy).build().unwrap();
         let a = anonymous(&gate, 1).unwrap();
         let _request = a.enter().unwrap();
-        let b = gate.reserve(None::<&str>, 2).unwrap().commit().unwrap();
+        let b = gate.reserve_anonymous(2).unwrap().commit().unwrap();
         clock.set(9);
         assert_eq!(anonymous(&gate, 3).unwrap_err().cause(), Cause::AtCapacity);
         b.establish().unwrap();

@@ -79,8 +79,8 @@ impl Answers {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let gate: headcount::Gate<String> =
     /// #     headcount::Gate::builder().limit(headcount::Limit::at_most(1)).build()?;
-    /// let only = gate.admit(None::<&str>, ())?;
-    /// let refusal = Refusal::from(gate.admit(None::<&str>, ()).unwrap_err());
+    /// let only = gate.admit_anonymous(())?;
+    /// let refusal = Refusal::from(gate.admit_anonymous(()).unwrap_err());
     /// let answer = Answers::json_rpc().answer(&refusal);
     /// assert_eq!(answer.status(), 503);
     /// assert_eq!(

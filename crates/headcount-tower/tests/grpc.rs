@@ -127,7 +127,7 @@ fn refused(
     content_type: &str,
 ) -> Response<Bytes> {
     let gate: Gate<String> = Gate::builder().limit(Limit::at_most(1)).build().unwrap();
-    let _only = gate.admit(None::<&str>, ()).unwrap();
+    let _only = gate.admit_anonymous(()).unwrap();
     answered(layer(gate), content_type, |request| {
         if let Some(admission) = request.extensions().get::<headcount_tower::Admission<String>>() {
             assert!(admission.take().is_none());

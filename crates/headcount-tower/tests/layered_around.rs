@@ -28,7 +28,7 @@ where
     let router = Router::new().route("/", routing::get(async || "hello")).layer(layer);
     let request = || Request::get("/").body(Body::empty()).unwrap();
     assert_eq!(router.clone().oneshot(request()).await.unwrap().status(), StatusCode::OK);
-    let only = gate.admit(None::<&str>, 0).unwrap();
+    let only = gate.admit_anonymous(0).unwrap();
     let refused = router.oneshot(request()).await.unwrap();
     assert!(is_refused(refused.status()));
     drop(only);
@@ -58,7 +58,7 @@ where
     let response = service.ready().await.unwrap().call(request()).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     drop(response);
-    let only = gate.admit(None::<&str>, 0).unwrap();
+    let only = gate.admit_anonymous(0).unwrap();
     let refused = service.ready().await.unwrap().call(request()).await.unwrap();
     assert!(is_refused(refused.status()));
     let refusals = gate.stats().rejected(headcount::Cause::AtCapacity);

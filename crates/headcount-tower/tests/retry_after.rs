@@ -36,16 +36,16 @@ fn full(idle: Duration) -> Refusal {
         .clock(ManualClock::new())
         .build()
         .unwrap();
-    let _only = gate.admit(None::<&u64>, ()).unwrap();
-    gate.admit(None::<&u64>, ()).unwrap_err().into()
+    let _only = gate.admit_anonymous(()).unwrap();
+    gate.admit_anonymous(()).unwrap_err().into()
 }
 
 /// Refused for the rate, whose window is as long.
 fn rated(window: Duration) -> Refusal {
     let gate: Gate<u64, (), _> =
         Gate::builder().rate(1, window).clock(ManualClock::new()).build().unwrap();
-    drop(gate.admit(None::<&u64>, ()).unwrap());
-    gate.admit(None::<&u64>, ()).unwrap_err().into()
+    drop(gate.admit_anonymous(()).unwrap());
+    gate.admit_anonymous(()).unwrap_err().into()
 }
 
 fn all_of(
@@ -109,7 +109,7 @@ fn the_others_are_told_as_it_is() {
     gate.set_subject_limit(Limit::at_most(0));
     let nobodys: Refusal = gate.admit(Some(&7), ()).unwrap_err().into();
     gate.close_all(CloseReason::Shutdown);
-    let closed: Refusal = gate.admit(None::<&u64>, ()).unwrap_err().into();
+    let closed: Refusal = gate.admit_anonymous(()).unwrap_err().into();
     let all = |refusal| all_of(&answers, refusal, (0..99).map(|_| Asker::default()));
     assert_eq!((all(&own), all(&Refusal::Ended)), ([1].into(), [1].into()));
     let restart = all(&closed);

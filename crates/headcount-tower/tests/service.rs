@@ -159,7 +159,7 @@ fn a_tag_is_what_the_gate_knows_a_session_by() {
 #[test]
 fn what_is_not_concerned_passes_untouched_at_the_limit() {
     let gate = gate(1);
-    let _only = gate.admit(None::<&str>, 0).unwrap();
+    let _only = gate.admit_anonymous(0).unwrap();
     let requests = GateLayer::requests_where(gate.clone(), opens);
     let counted = ask(&requests, post("a"), ok).unwrap();
     assert_eq!(counted.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -202,7 +202,7 @@ fn room_is_taken_once_and_not_after_the_response() {
 #[test]
 fn a_deferred_refusal_is_answered_whatever_the_handler_returns() {
     let gate = gate(1);
-    let _only = gate.admit(None::<&str>, 0).unwrap();
+    let _only = gate.admit_anonymous(0).unwrap();
     let layer = deferred(&gate).answers(Answers::json_rpc());
     for fails in [false, true] {
         let response = ask(&layer, post("a"), |request| {

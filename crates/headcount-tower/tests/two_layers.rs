@@ -169,7 +169,7 @@ fn two_layers_of_which_none_is_taken() {
         let ((tenants, _), (users, _)) = (gate(1, 1), gate(1, 1));
         let layers = (&scope(tenants.clone()), &scope(users.clone()));
         assert_eq!(ask(layers, request("tenant", "alice"), |_| ()), StatusCode::OK);
-        let only = tenants.admit(None::<&str>, 0).unwrap();
+        let only = tenants.admit_anonymous(0).unwrap();
         let full = open(layers, "tenant", "alice").unwrap_err();
         assert_eq!((full, users.in_use()), (StatusCode::SERVICE_UNAVAILABLE, 0));
         drop(only);

@@ -77,7 +77,7 @@ fn a_subject_over_its_limit_is_found() {
     let open: headcount::Gate<String, _, _> =
         headcount::Gate::builder().clock(Arc::new(ManualClock::new())).build().unwrap();
     let puts = (0..5).map(|place| {
-        let session = open.admit(None::<&str>, room.card(Some(0))).unwrap();
+        let session = open.admit_anonymous(room.card(Some(0))).unwrap();
         room.put(place, Owner::Session(session)).map(drop)
     });
     let outcomes: Vec<_> = puts.collect();

@@ -6,6 +6,8 @@
 //! established, and anew when the last activity ends. Its fixed deadline is set by the
 //! commit: the init timeout's or the lifetime's, whichever is earlier; an init timeout's
 //! is moved to the lifetime's as the session is established.
+//! A session that ends retires it, unless a driver reports the end by it, so that no timer
+//! counts for the first end that ends nothing (`wheel/first_end.rs`).
 //!
 //! *An end* is the CAS on the phase word. A timer is decided before, on its own word
 //! (`wheel/word.rs`): of an enter and the idle timeout exactly one wins there. A call

@@ -232,7 +232,7 @@ mod tests {
             .build()
             .expect("it is right");
         let session = gate
-            .admit(None::<&str>, SessionTag::new(None, OtherSubjects::Served))
+            .admit_anonymous(SessionTag::new(None, OtherSubjects::Served))
             .expect("there is room");
         let (live, owner) = LiveSession::new("one".into(), session);
         // For as long as the test runs.
