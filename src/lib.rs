@@ -50,6 +50,8 @@ compile_error!(
 mod admission;
 mod clock;
 mod counts;
+#[cfg(feature = "serde")]
+mod duration_serde;
 mod gate;
 mod limit;
 #[cfg(feature = "serde")]

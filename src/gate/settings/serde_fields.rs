@@ -1,70 +1,15 @@
 //! Read after `config.rs`. How a file says the settings of a gate: limits
-//! as `limit_serde.rs` does, durations as people write them, and in each error the
+//! as `limit_serde.rs` does, durations as `duration_serde.rs` does, and in each error the
 //! name of the field, whatever the format.
 
-use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use serde::de::value::{MapAccessDeserializer, StrDeserializer};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};
 
+use crate::duration_serde::{Human, OFF, OrOff};
 use crate::limit::Limit;
-
-const OFF: &str = "off";
-
-/// A duration such as `"1h 30m"`.
-struct Human(Duration);
-
-impl Serialize for Human {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(&humantime::format_duration(self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Human {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct ADuration;
-
-        impl Visitor<'_> for ADuration {
-            type Value = Human;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration such as \"30s\"")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Human, E> {
-                let wrong = |error| E::custom(format_args!("{text:?} is no duration: {error}"));
-                humantime::parse_duration(text).map(Human).map_err(wrong)
-            }
-        }
-
-        from.deserialize_str(ADuration)
-    }
-}
-
-/// A setting, or `"off"`.
-struct OrOff<T> {
-    expected: &'static str,
-    setting: PhantomData<T>,
-}
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for OrOff<T> {
-    type Value = Option<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, or {OFF:?}", self.expected)
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Option<T>, E> {
-        if text == OFF { Ok(None) } else { T::deserialize(StrDeserializer::new(text)).map(Some) }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(Some)
-    }
-}
 
 pub(crate) mod write {
     use super::*;
