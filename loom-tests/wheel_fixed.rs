@@ -337,21 +337,3 @@ fn a_node_that_is_linked_after_a_fixed_deadline_is_not_adopted() {
         bench.assert_fired(&[(8, Deadline::Fixed), (9, Deadline::Fixed)]);
     });
 }
-
-/// links it again, is not told that there is none, nor a later one.
-#[test]
-fn a_look_overlooks_no_timer() {
-    model(|| {
-        let bench = Fixed::new();
-        let touched = Shared::new(bench.insert(0, 1, 4, 7));
-        touched.touch_at(3).unwrap();
-        race([
-            bench.thread((), |b, ()| b.advance(1)),
-            bench.thread((), |b, ()| {
-                let first = b.bench.wheel.first_deadline();
-                assert!(first.is_some_and(|first| first <= 4), "waits until {first:?}");
-            }),
-        ]);
-        assert_eq!(bench.bench.wheel.first_deadline(), Some(4));
-    });
-}
