@@ -57,6 +57,7 @@ mod limit;
 #[cfg(feature = "serde")]
 mod limit_serde;
 mod rate;
+mod reap;
 mod sync;
 mod unwind;
 mod wheel;
@@ -82,14 +83,15 @@ pub use counts::{
     Overrides, OwnedSubjectPermit, SubjectAtLimit, SubjectCounts, SubjectError, SubjectPermit,
     SubjectTooLong, ToSubject,
 };
-#[cfg(feature = "tokio")]
-pub use gate::TokioReaper;
 pub use gate::{
     Activity, CapacityPolicy, Cause, CloseReason, Closed, Ended, EnterError, Gate, GateBuilder,
-    GateConfig, GateError, Rate, Reaper, Rejected, Reservation, Session, SessionHandle, Stats,
+    GateConfig, GateError, Rate, Rejected, Reservation, Session, SessionHandle, Stats,
 };
 pub use limit::{Limit, LimitTooLarge};
 pub use rate::{InvalidWindow, OwnedRateToken, RateLimited, RateToken, SlidingWindow};
+pub use reap::Reaper;
+#[cfg(feature = "tokio")]
+pub use reap::TokioReaper;
 pub use wheel::{
     Advanced, Deadline, Deadlines, Expired, FixedDeadline, Hold, HoldError, Timer, TimerWheel,
     WheelFull,

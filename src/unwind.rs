@@ -18,9 +18,10 @@
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::clock::Clock;
+use crate::gate::{Activity, Gate, Reservation, Session, SessionHandle};
+use crate::reap::Reaper;
 #[cfg(feature = "tokio")]
-use crate::gate::TokioReaper;
-use crate::gate::{Activity, Gate, Reaper, Reservation, Session, SessionHandle};
+use crate::reap::TokioReaper;
 use crate::wheel::{Timer, TimerWheel};
 
 impl<T, C: RefUnwindSafe> UnwindSafe for TimerWheel<T, C> {}

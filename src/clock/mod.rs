@@ -31,6 +31,6 @@ mod tokio_clock;
 pub use manual::ManualClock;
 pub use system::SystemClock;
 pub use ticks::Clock;
-pub(crate) use ticks::ticks_of;
+pub(crate) use ticks::{duration_of, ticks_of};
 #[cfg(feature = "tokio")]
 pub use tokio_clock::TokioClock;

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::readings::Source;
-use super::ticks::{Clock, Ticks, ticks_of};
+use super::ticks::{Clock, Ticks, duration_of, ticks_of};
 
 /// The system's monotonic clock, in ticks since this value was made.
 ///
@@ -135,9 +135,7 @@ impl SystemClock {
         if self.now() >= tick {
             return Duration::ZERO;
         }
-        let nanos = self.tick.as_nanos().saturating_mul(u128::from(tick));
-        let (seconds, nanos) = (nanos / 1_000_000_000, (nanos % 1_000_000_000) as u32);
-        let begins = Duration::new(u64::try_from(seconds).unwrap_or(u64::MAX), nanos);
+        let begins = duration_of(tick, self.tick);
         let passed = Duration::from_nanos(Source::Exact.read().saturating_sub(self.start));
         let step = self.source.step();
         begins.saturating_add(2 * step).saturating_sub(passed).max(step)

@@ -75,6 +75,17 @@ pub(crate) fn ticks_of(duration: Duration, tick: Duration) -> u64 {
     u64::try_from(nanos.div_ceil(tick)).unwrap_or(u64::MAX)
 }
 
+/// So many ticks of this length as a duration.
+pub(crate) fn duration_of(ticks: u64, tick: Duration) -> Duration {
+    let length = u64::try_from(tick.as_nanos()).ok();
+    if let Some(nanos) = length.and_then(|length| length.checked_mul(ticks)) {
+        return Duration::from_nanos(nanos);
+    }
+    let nanos = tick.as_nanos().saturating_mul(u128::from(ticks));
+    let seconds = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
+    Duration::new(seconds, (nanos % 1_000_000_000) as u32)
+}
+
 /// The length of a tick, and by how much readings may lie behind the time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ticks {

@@ -12,7 +12,7 @@ use super::session::reason::CloseReason;
 use super::settings::config::{GateConfig, NEVER, Rate};
 use super::stats::Tallies;
 use crate::admission::AdmissionCounter;
-use crate::clock::Clock;
+use crate::clock::{Clock, duration_of};
 use crate::rate::SlidingWindow;
 use crate::sync::alarm::Alarm;
 use crate::sync::arc::Weak;
@@ -23,23 +23,20 @@ use crate::wheel::{FirstEnd, TimerWheel};
 /// session of one subject must end.
 pub(super) const SOME_TIME: Duration = Duration::from_secs(1);
 
-/// How often a driver looks at a clock that lies behind by as much as it may.
-const LOOKS: u64 = 4;
-
 /// A moment as the clock shows it, rounded down and rounded up.
-pub(super) type BothWays = (u64, u64);
+pub(crate) type BothWays = (u64, u64);
 
 /// `R` is the record of a session.
 pub(crate) struct Core<R, C> {
     pub(super) counter: AdmissionCounter,
     pub(super) rate: Option<StdArc<SlidingWindow>>,
-    pub(super) wheel: TimerWheel<Weak<R>, C>,
+    pub(crate) wheel: TimerWheel<Weak<R>, C>,
     /// `None` if the gate evicts nobody.
     pub(super) candidates: Option<Candidates<R>>,
     pub(super) first_end: FirstEnd,
     pub(super) tallies: Tallies,
     pub(crate) timeouts: Timeouts,
-    pub(super) alarm: StdArc<Alarm>,
+    pub(crate) alarm: StdArc<Alarm>,
     tick: Duration,
     closed: ClosedWord,
 }
@@ -67,12 +64,12 @@ impl<R: Send + Sync + 'static, C: Clock + 'static> Core<R, C> {
 
 impl<R, C: Clock> Core<R, C> {
     /// By which it is judged what has come.
-    pub(super) fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> u64 {
         self.wheel.clock().now()
     }
 
     /// The same, and from which a timeout is reckoned that begins now.
-    pub(super) fn now_both_ways(&self) -> BothWays {
+    pub(crate) fn now_both_ways(&self) -> BothWays {
         self.wheel.clock().now_both_ways()
     }
 
@@ -94,27 +91,10 @@ impl<R, C: Clock> Core<R, C> {
     pub(super) fn wait(&self, ticks: u64, (now, rounded_up): BothWays) -> Duration {
         self.duration_of(ticks.saturating_add(rounded_up.saturating_sub(now)))
     }
-
-    /// How long a driver may sleep from this moment on. Never longer than the
-    /// shortest timeout, so that none that starts meanwhile ends before it wakes.
-    pub(super) fn may_sleep(&self, (now, rounded_up): BothWays) -> Duration {
-        let next = self.wheel.next_deadline().unwrap_or(NEVER);
-        // What is due may not be so yet by a clock that lies behind: it is looked at a
-        // few times until it surely is. And the wheel may not know better than the past
-        // while others insert.
-        let least = (rounded_up.saturating_sub(now) / LOOKS).max(1);
-        match self.closed() {
-            Some(_) if next < NEVER => self.duration_of(1),
-            _ => {
-                let sleeps = next.saturating_sub(now).max(least);
-                self.duration_of(sleeps.min(self.timeouts.shortest()))
-            }
-        }
-    }
 }
 
 impl<R, C> Core<R, C> {
-    pub(super) fn closed(&self) -> Option<CloseReason> {
+    pub(crate) fn closed(&self) -> Option<CloseReason> {
         self.closed.reason()
     }
 
@@ -123,14 +103,8 @@ impl<R, C> Core<R, C> {
         self.closed.close(reason);
     }
 
-    pub(super) fn duration_of(&self, ticks: u64) -> Duration {
-        let tick = u64::try_from(self.tick.as_nanos()).ok();
-        if let Some(nanos) = tick.and_then(|tick| tick.checked_mul(ticks)) {
-            return Duration::from_nanos(nanos);
-        }
-        let nanos = self.tick.as_nanos().saturating_mul(u128::from(ticks));
-        let seconds = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
-        Duration::new(seconds, (nanos % 1_000_000_000) as u32)
+    pub(crate) fn duration_of(&self, ticks: u64) -> Duration {
+        duration_of(ticks, self.tick)
     }
 }
 
@@ -186,40 +160,7 @@ impl Timeouts {
         load_settled(&self.life)
     }
 
-    fn shortest(&self) -> u64 {
+    pub(crate) fn shortest(&self) -> u64 {
         load_settled(&self.shortest)
-    }
-}
-
-#[cfg(all(test, not(feature = "loom")))]
-mod tests {
-    use super::*;
-    use crate::gate::handle::Gate;
-
-    /// May lie behind by 280 ticks.
-    struct Behind;
-
-    impl Clock for Behind {
-        fn now(&self) -> u64 {
-            1_000
-        }
-
-        fn now_rounded_up(&self) -> u64 {
-            1_280
-        }
-    }
-
-    #[test]
-    fn a_driver_looks_a_few_times_at_a_clock_that_lies_behind() {
-        let second = Duration::from_secs(1);
-        let builder = Gate::<String>::builder().idle_timeout(second).init_timeout(10 * second);
-        let gate = builder.clock(Behind).build().unwrap();
-        let _session = gate.admit(Some("a"), ()).unwrap();
-        let sleeps = |now| gate.core.may_sleep((now, now + 280)).as_millis();
-        let next = gate.next_deadline().unwrap();
-        assert!((1_001..=2_280).contains(&next), "{next}");
-        assert_eq!(sleeps(next - 100), 100, "until it is due");
-        assert_eq!([next - 1, next].map(sleeps), [70, 70], "and until the clock shows that");
-        assert_eq!(sleeps(next.saturating_sub(5_000)), 1_000, "one may come meanwhile");
     }
 }

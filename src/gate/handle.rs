@@ -1,6 +1,6 @@
 //! Read after `session/owner.rs`. The gate as its users hold it: a handle to the
 //! core, to the counts of subjects, and to their limits. `decide/`, `settings/` and
-//! `drive/` say what it does.
+//! `advance.rs` say what it does.
 
 use std::fmt;
 use std::hash::Hash;
@@ -85,7 +85,7 @@ use crate::sync::striped_arc::StripedArc;
 /// [`enter`]: crate::SessionHandle::enter
 /// [established]: crate::SessionHandle::establish
 pub struct Gate<K: 'static, T = (), C = SystemClock> {
-    pub(super) core: Arc<StripedArc<SessionCore<T, C>>>,
+    pub(crate) core: Arc<StripedArc<SessionCore<T, C>>>,
     pub(super) subjects: Arc<StripedArc<SubjectCounts<K, Hasher>>>,
     pub(super) settings: StdArc<LiveSettings<K>>,
 }

@@ -10,7 +10,7 @@
 //! | `session/` | one session, from its reservation to the drop of its owner |
 //! | `handle.rs` | the type `Gate` |
 //! | `decide/` | the decision about a newcomer: its steps, and eviction |
-//! | `drive/` | what ends sessions in time: `advance`, and loops that call it |
+//! | `advance.rs` | what ends sessions in time; `reap/` has loops that call it |
 //!
 //! *Invariant*: from its reservation until its owner is dropped a session holds one slot
 //! of the gate and, unless it is anonymous, one of its subject. An eviction passes the
@@ -44,19 +44,16 @@
 //! `loom-tests/gate_first_end.rs` and their mutants,
 //! `tests/gate*.rs`, `tests/scenarios.rs`.
 
+mod advance;
 mod closed;
-mod core;
+pub(crate) mod core;
 mod decide;
-mod drive;
 mod handle;
 mod session;
 mod settings;
 mod stats;
 
 pub use decide::{Cause, Rejected};
-pub use drive::Reaper;
-#[cfg(feature = "tokio")]
-pub use drive::TokioReaper;
 pub use handle::Gate;
 pub use session::{
     Activity, CloseReason, Closed, Ended, EnterError, Reservation, Session, SessionHandle,

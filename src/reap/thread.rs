@@ -1,4 +1,4 @@
-//! Read after `advance.rs`, `sync/alarm.rs`. A driver on a thread of its own.
+//! Read after `gate/advance.rs`, `sync/alarm.rs`. A driver on a thread of its own.
 //!
 //! *How long it sleeps*: until the first timeout may end, and never longer than the
 //! shortest timeout. So a session that comes while it sleeps does not end before it
@@ -17,9 +17,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use std::thread::{self, JoinHandle};
 
+use super::sleep::may_sleep;
 use crate::clock::Clock;
-use crate::gate::handle::Gate;
-use crate::gate::session::reason::Ended;
+use crate::gate::Ended;
+use crate::gate::Gate;
 use crate::sync::alarm::Alarm;
 
 /// What the thread and its handle share.
@@ -102,7 +103,7 @@ where
                 }
                 let moment @ (now, _) = gate.core.now_both_ways();
                 match catch_unwind(AssertUnwindSafe(|| gate.advance(now, &mut f))) {
-                    Ok(_) => rings.sleep(heard, gate.core.may_sleep(moment)),
+                    Ok(_) => rings.sleep(heard, may_sleep(&gate.core, moment)),
                     Err(_) => _ = ours.panics.fetch_add(1, Relaxed),
                 }
             }

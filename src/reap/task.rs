@@ -1,11 +1,11 @@
-//! Read after `reaper.rs`. A driver that is a future, and one that is a task of
+//! Read after `thread.rs`. A driver that is a future, and one that is a task of
 //! a tokio runtime, with a handle.
 //!
 //! *Cancelling*: the future waits only between two rounds. A round is one call of
 //! `advance`, which keeps nothing back. So a drop of the future loses nothing: each end
 //! was reported, or is left to the next driver.
 //!
-//! *How long it sleeps*: as the thread of `reaper.rs` does, but by tokio's time. A test
+//! *How long it sleeps*: as the thread of `thread.rs` does, but by tokio's time. A test
 //! may have paused that: it then jumps to the next timer, whatever the gate's clock
 //! says, and a driver beside a clock that stands still would sleep in vain for ever.
 //! So a sleep in which only tokio's time has passed is followed by one twice as long,
@@ -23,9 +23,10 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use super::sleep::may_sleep;
 use crate::clock::Clock;
-use crate::gate::handle::Gate;
-use crate::gate::session::reason::Ended;
+use crate::gate::Ended;
+use crate::gate::Gate;
 use crate::sync::alarm::Alarm;
 
 /// A task that ends the sessions of a gate in time; dropping it stops the task.
@@ -96,7 +97,7 @@ where
         let moment @ (now, _) = core.now_both_ways();
         match round(now) {
             Ok(_) => {
-                let most = core.may_sleep(moment);
+                let most = may_sleep(core, moment);
                 let longer = (in_vain < LONGEST).then(|| most.saturating_mul(1 << in_vain));
                 let began = Began::now();
                 core.alarm.sleep_task(heard, longer).await;
