@@ -130,3 +130,55 @@ fn two_who_are_told_at_once_lose_nobody() {
         drop(session);
     });
 }
+
+/// Its node is that of a session that comes in its place, and is due later.
+#[test]
+fn the_time_told_is_not_that_of_a_session_whose_place_another_takes_during_the_search() {
+    model(|| {
+        let gate = gate(2);
+        gate.set_idle_timeout(Some(TICK)).unwrap();
+        let first = admit(&gate, 1);
+        gate.set_idle_timeout(Some(2 * TICK)).unwrap();
+        let second = admit(&gate, 2);
+        let coming = gate.clone();
+        let third = std::sync::Arc::new(std::sync::Mutex::new(None));
+        let set = std::sync::Arc::clone(&third);
+        race([
+            asks(&gate),
+            Box::new(move || {
+                drop(first);
+                *set.lock().unwrap() = coming.admit_anonymous(3).ok();
+            }) as Thread,
+        ]);
+        let third = third.lock().unwrap().take().unwrap_or_else(|| admit(&gate, 3));
+        assert_eq!(told(&gate), 2 * TICK);
+        drop((second, third));
+    });
+}
+
+/// The first timer of all is made by one who then searches and says what it found; the
+/// other has seen nothing of that.
+#[test]
+fn a_refusal_need_not_have_seen_the_timer_be_made() {
+    model(|| {
+        let gate = gate(1);
+        let (coming, asking) = (gate.clone(), gate.clone());
+        let kept = std::sync::Arc::new(std::sync::Mutex::new(None));
+        let keep = std::sync::Arc::clone(&kept);
+        race([
+            Box::new(move || {
+                let session = coming.admit_anonymous(1);
+                if session.is_ok() {
+                    told(&coming);
+                }
+                *keep.lock().unwrap() = session.ok();
+            }) as Thread,
+            Box::new(move || {
+                if asking.available() == 0 {
+                    told(&asking);
+                }
+            }),
+        ]);
+        drop(kept.lock().unwrap().take());
+    });
+}

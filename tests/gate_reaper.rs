@@ -106,3 +106,26 @@ fn a_reaper_may_be_dropped_by_its_own_callback() {
     assert_eq!(ended.recv(), Ok(1));
     assert!(ended.recv().is_err(), "its thread has ended");
 }
+
+#[test]
+fn what_is_due_when_the_callback_returns_is_told_at_once() {
+    let (hour, clock) = (Duration::from_secs(3600), Arc::new(ManualClock::new()));
+    let gate: Gate<String, u32, Arc<ManualClock>> = Gate::builder()
+        .idle_timeout(hour)
+        .init_timeout(hour)
+        .clock(Arc::clone(&clock))
+        .build()
+        .unwrap();
+    let _due_first = gate.admit(Some("a"), 1).unwrap();
+    clock.set(1_800_000);
+    let _due_meanwhile = gate.admit(Some("b"), 2).unwrap();
+    clock.set(3_600_000);
+    let (told, ended) = channel();
+    let slow = Arc::clone(&clock);
+    let _reaper = gate.reap(move |end| {
+        slow.set(5_400_000);
+        told.send(end.tag).unwrap();
+    });
+    let wait = Duration::from_secs(20);
+    assert_eq!((ended.recv_timeout(wait), ended.recv_timeout(wait)), (Ok(1), Ok(2)));
+}

@@ -147,8 +147,8 @@
 //!   is refused during that is told the wheel's bound, which a timer of a session that is gone may
 //!   hold down.
 //! - No timeout ends a reservation: one that is forgotten holds its slots for ever.
-//! - Making a session calls the allocator. A session is a record, a timer for
-//!   each timeout it has, and its subject's entry.
+//! - Making a session calls the allocator. A session is a record, a timer, and its
+//!   subject's entry.
 //! - The rate window cannot be changed at run time; timeouts can, for the
 //!   sessions that come later.
 //! - The init timeout is a deadline: nothing that is in flight puts it off.

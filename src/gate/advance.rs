@@ -21,6 +21,8 @@ impl<K: 'static, T: Clone, C: Clock> Gate<K, T, C> {
     /// [closed](crate::SessionHandle::close).
     ///
     /// Any thread may call this, several at once; `f` may use the gate.
+    /// A `now` that is ahead of the gate's clock puts off the timeouts of what is reserved
+    /// or in use.
     ///
     /// # Panics
     ///

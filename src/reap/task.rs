@@ -94,9 +94,10 @@ where
     loop {
         // Before all that a ring may be about.
         let heard = core.alarm.rings();
-        let moment @ (now, _) = core.now_both_ways();
-        match round(now) {
+        match round(core.now()) {
             Ok(_) => {
+                // By the time that it is: the round may have taken long.
+                let moment @ (now, _) = core.now_both_ways();
                 let most = may_sleep(core, moment);
                 let longer = (in_vain < LONGEST).then(|| most.saturating_mul(1 << in_vain));
                 let began = Began::now();

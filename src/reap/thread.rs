@@ -101,9 +101,10 @@ where
                 if ours.is_stopped.load(Relaxed) {
                     break;
                 }
-                let moment @ (now, _) = gate.core.now_both_ways();
+                let now = gate.core.now();
                 match catch_unwind(AssertUnwindSafe(|| gate.advance(now, &mut f))) {
-                    Ok(_) => rings.sleep(heard, may_sleep(&gate.core, moment)),
+                    // By the time that it is: `f` may have taken long.
+                    Ok(_) => rings.sleep(heard, may_sleep(&gate.core, gate.core.now_both_ways())),
                     Err(_) => _ = ours.panics.fetch_add(1, Relaxed),
                 }
             }

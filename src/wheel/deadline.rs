@@ -74,7 +74,8 @@ pub enum FixedDeadline {
     /// Not yet: the timer is for something that has yet to begin, and gets its fixed
     /// deadline then, so many ticks ahead of that time or more. The wheel looks at
     /// the timer that often until then, at most once a tick, so that
-    /// [`set_fixed_deadline`](crate::Timer::set_fixed_deadline) is exact.
+    /// [`set_fixed_deadline`](crate::Timer::set_fixed_deadline) is exact, unless the wheel
+    /// was advanced ahead of its clock meanwhile.
     Later(u64),
 }
 

@@ -98,21 +98,26 @@ impl<T, C> TimerWheel<T, C> {
     /// The deadline of the timer that is in this place and was said to fire at `tick`, if
     /// it runs out.
     pub(crate) fn deadline_of(&self, id: TimerId, tick: u64) -> Option<u64> {
-        let node = self.shard(id.shard as usize).node(id.number);
+        // Nothing says that the caller has seen the chunk be made in which it lies.
+        let node = self.shard(id.shard as usize).arena.get(id.number)?;
         let (word, fixed) = (node.word(), node.fixed());
         let deadline = if word.is_held() { tick } else { word.deadline() };
         let deadline = deadline.min(fixed.tick().unwrap_or(deadline));
         runs_out(word, fixed, tick).then_some(deadline)
     }
 
-    /// Does the timer in this place run out, which was said to fire at `tick`? Asked by
-    /// a write, so whoever ends it later sees what the caller did before.
+    /// Does the timer in this place fire at this very tick if it is left alone? It may be
+    /// another one than was found there. Asked by a write, so whoever ends it later sees
+    /// what the caller did before.
     pub(crate) fn confirm_runs(&self, id: TimerId, tick: u64) -> bool {
         let node = self.shard(id.shard as usize).node(id.number);
         let mut word = node.word();
         while word.state() == State::Live {
             match node.decide(word, word) {
-                Ok(()) => return runs_out(word, node.fixed(), tick),
+                Ok(()) => {
+                    let idle = Some(word.deadline()).filter(|_| !word.is_held());
+                    return [idle, node.fixed().tick()].contains(&Some(tick));
+                }
                 Err(other) => word = other,
             }
         }

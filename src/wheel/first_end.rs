@@ -10,7 +10,7 @@
 //! ```
 //!
 //! *What is told*: known → no session ends by a timeout before `tick`, which was
-//! the deadline of a session that nothing has held or ended since. It lies before the
+//! the deadline of a session that has not ended since, and is not in use. It lies before the
 //! first end by as much as sessions were touched since the search, and never after it.
 //! A tick of `NONE` says that no timeout will end a session.
 //!

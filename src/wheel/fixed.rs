@@ -42,7 +42,8 @@ impl<T, C> Timer<T, C> {
     /// A deadline at or after the earlier one of [`deadline`](Self::deadline) and
     /// [`fixed_deadline`](Self::fixed_deadline), as they are before the call, is
     /// exact; so is one that is as far ahead as
-    /// [`FixedDeadline::Later`](crate::FixedDeadline::Later) promised. An earlier
+    /// [`FixedDeadline::Later`](crate::FixedDeadline::Later) promised, from a time that is
+    /// no earlier than any that the wheel was advanced to. An earlier
     /// one may be late: the timer then fires, at the latest, when it would have
     /// fired if it had not been changed, touched or held any more. For an exact
     /// earlier one, cancel and insert.
