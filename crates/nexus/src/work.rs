@@ -174,7 +174,7 @@ impl Row {
     /// The wheels take turns to be first.
     pub fn rounds(self, rounds: usize) -> Vec<Round> {
         let round = |nth: usize| {
-            if nth % 2 == 0 {
+            if nth.is_multiple_of(2) {
                 let ours = self.nanos_each::<Ours>();
                 Round { ours, theirs: self.nanos_each::<Theirs>() }
             } else {
