@@ -200,12 +200,15 @@ fn lookups(all: &mut Vec<Case>) {
     }
 }
 
+/// Who it is about, and how it comes to a figure.
+type Row = (&'static str, fn(u32) -> Duration);
+
 /// A newcomer, while all that live expire.
 fn expiring(all: &mut Vec<Case>) {
     const MOST: usize = 1024;
     type Std = Locked<StdMutex<Manual>, Manual>;
     type Parking = Locked<ParkingLot<Manual>, Manual>;
-    let rows: [(&'static str, fn(u32) -> Duration); 5] = [
+    let rows: [Row; 5] = [
         (OURS, |live| expiring::newcomers::<OursByHand>(live, Expires::expire)),
         (STD, |live| expiring::newcomers::<Std>(live, Expires::expire)),
         (PARKING_LOT, |live| expiring::newcomers::<Parking>(live, Expires::expire)),
