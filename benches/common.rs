@@ -3,7 +3,7 @@
 //!
 //! Most cases do as much as fits into a window of time. What happens only once
 //! is a batch, which times itself: the insertion of so many into something
-//! empty, or the longest of many operations.
+//! empty. So does what takes the latency of one operation out of many.
 
 // Each bench target includes this file and uses its part of it.
 #![allow(dead_code)]
@@ -45,8 +45,8 @@ pub enum Measure {
     Window(Box<dyn Fn() -> Box<dyn Workload>>),
     /// Operations that happen once.
     Batch(Box<dyn Fn() -> Done>),
-    /// The longest of many operations, which counts as one.
-    Longest(Box<dyn Fn() -> Duration>),
+    /// The latency of one operation out of many, the longest or a high percentile.
+    Latency(Box<dyn Fn() -> Duration>),
 }
 
 /// What a batch did, and how long that took.
@@ -92,7 +92,7 @@ const BATCH: u64 = 256;
 pub fn throughput(case: &Case, window: Duration) -> f64 {
     match &case.measure {
         Measure::Window(set_up) => throughput_of(&*set_up(), case.threads, window),
-        Measure::Longest(run) => 1.0 / run().as_secs_f64(),
+        Measure::Latency(run) => 1.0 / run().as_secs_f64(),
         Measure::Batch(run) => {
             let (started, mut all) = (Instant::now(), run());
             while started.elapsed() < window {
@@ -216,8 +216,8 @@ fn duration_of_batches(run: &dyn Fn() -> Done, operations: u64) -> Duration {
     all.took.mul_f64(operations as f64 / all.operations as f64)
 }
 
-/// Measures a part with criterion, but for what takes long and for the longest
-/// operations: a mean says nothing of those.
+/// Measures a part with criterion, but for what takes long and for latencies: a mean
+/// says nothing of those.
 pub fn with_criterion(part: &Part, criterion: &mut Criterion) {
     for case in part.cases.iter().filter(|case| !case.takes_long) {
         let measure: Box<dyn Fn(u64) -> Duration> = match &case.measure {
@@ -225,7 +225,7 @@ pub fn with_criterion(part: &Part, criterion: &mut Criterion) {
                 Box::new(|operations| duration(&*set_up(), case.threads, operations))
             }
             Measure::Batch(run) => Box::new(|operations| duration_of_batches(run, operations)),
-            Measure::Longest(_) => continue,
+            Measure::Latency(_) => continue,
         };
         let mut group = criterion.benchmark_group(format!("{}/{}", part.name, case.workload));
         group.throughput(Throughput::Elements(1)).sample_size(20);

@@ -19,6 +19,11 @@
 //!   nobody is admitted, enters and leaves.
 //! - `alone with`: the same, but the other is refused by another manager.
 //!
+//! - `p99.9 while they expire`: how long a newcomer is kept, admitted and ended, while
+//!   another thread ends all that live, by one call; `by 1024`: a manager under a lock
+//!   gives it away after so many. One is due every 10 us, and is kept from then on. The
+//!   figure is how many such would fit into a second.
+//!
 //! The number is how many sessions live throughout. Rate and shut down are not
 //! measured among a million: each takes a manager of its own. The others of all
 //! peers together take 2 GB, unless `--only` asks for few.
@@ -32,6 +37,7 @@
 //! and knows neither subjects nor activities.
 
 mod cache;
+mod expiring;
 mod lookup;
 mod moment;
 mod mutex;
@@ -40,14 +46,16 @@ mod ours;
 mod sessions;
 mod work;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::common::{Case, Goal, Measure, OURS, Over, Part, Workload};
 use cache::Moka;
+use expiring::Expires;
 use headcount::CapacityPolicy;
 use lookup::Lookups;
+use moment::Manual;
 use mutex::{Locked, ParkingLot, StdMutex};
-use ours::{Mapped, Ours, OursInMicros};
+use ours::{Mapped, Ours, OursByHand, OursInMicros};
 use sessions::{FLOOR, Manager, Sessions};
 use work::{Job, Live, Shared, Work};
 
@@ -62,6 +70,8 @@ const THREADS: [usize; 3] = [1, 2, 4];
 const STD: &str = "std Mutex manager";
 const PARKING_LOT: &str = "parking_lot Mutex manager";
 const LOOKUP: &str = "a papaya get";
+
+const EXPIRING: &str = "p99.9 while they expire";
 
 /// A workload's name. The few that there are stay until the program ends.
 fn name(what: &str, size: &str) -> &'static str {
@@ -190,6 +200,34 @@ fn lookups(all: &mut Vec<Case>) {
     }
 }
 
+/// Who it is about, and how it comes to a figure.
+type Row = (&'static str, fn(u32) -> Duration);
+
+/// A newcomer, while all that live expire.
+fn expiring(all: &mut Vec<Case>) {
+    const MOST: usize = 1024;
+    type Std = Locked<StdMutex<Manual>, Manual>;
+    type Parking = Locked<ParkingLot<Manual>, Manual>;
+    let rows: [Row; 5] = [
+        (OURS, |live| expiring::newcomers::<OursByHand>(live, Expires::expire)),
+        (STD, |live| expiring::newcomers::<Std>(live, Expires::expire)),
+        (PARKING_LOT, |live| expiring::newcomers::<Parking>(live, Expires::expire)),
+        ("std Mutex manager by 1024", |live| {
+            expiring::newcomers::<Std>(live, |manager, _| manager.expire_by(MOST))
+        }),
+        ("parking_lot Mutex manager by 1024", |live| {
+            expiring::newcomers::<Parking>(live, |manager, _| manager.expire_by(MOST))
+        }),
+    ];
+    for (live, size) in [SIZES[1], SIZES[2]] {
+        for (peer, run) in rows {
+            let measure = Measure::Latency(Box::new(move || run(live)));
+            let (workload, takes_long) = (name(EXPIRING, size), live > SMALL);
+            all.push(Case { workload, peer, threads: 2, measure, takes_long });
+        }
+    }
+}
+
 fn goals() -> Vec<Goal> {
     let mut goals = Vec::new();
     let mut goal = |workload, threads, over, at_least| {
@@ -204,6 +242,10 @@ fn goals() -> Vec<Goal> {
     }
     for ((_, size), threads) in SIZES.into_iter().flat_map(|s| THREADS.map(|t| (s, t))) {
         goal(name("subject at limit", size), threads, Over::Peer(LOOKUP), 0.7);
+    }
+    // As a time, at most a tenth.
+    for peer in [STD, PARKING_LOT] {
+        goal(name(EXPIRING, SIZES[2].1), 2, Over::Peer(peer), 10.0);
     }
     // As a cost, at most 1.5 times that among the fewest.
     for what in ["admit + end", "returning", "anonymous"] {
@@ -237,5 +279,6 @@ pub fn part() -> Part {
     }
     Cases::of("moka", &mut all).stores::<Moka>();
     lookups(&mut all);
+    expiring(&mut all);
     Part { name: "gate", cases: all, goals: goals() }
 }

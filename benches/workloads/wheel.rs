@@ -137,7 +137,7 @@ fn longest(cases: &mut Vec<Case>) {
     for (live, size) in [SIZES[0], SIZES[2]] {
         for (what, peer, threads, run) in rows {
             let workload = name(what, Idles::Uniform, size);
-            let measure = Measure::Longest(Box::new(move || run(live)));
+            let measure = Measure::Latency(Box::new(move || run(live)));
             cases.push(Case { workload, peer, threads, measure, takes_long: live > SMALL });
         }
     }

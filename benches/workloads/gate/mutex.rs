@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use headcount::Cause;
 
-use super::moment::Moment;
+use super::expiring::Expires;
+use super::moment::{Manual, Moment};
 use super::order::Order;
 use super::sessions::{IDLE, Limits, Manager, SUBJECT_LIMIT, Sessions};
 
@@ -43,8 +44,8 @@ impl<N: Moment> Lock<N> for ParkingLot<N> {
     }
 }
 
-/// One session. A sweep would end those that are idle for too long and have
-/// nothing in flight; none is made here.
+/// One session. A sweep ends those that are idle for too long and have nothing in
+/// flight; none is made but where it is what is measured.
 struct Live<N> {
     subject: Option<Arc<str>>,
     last_active: N,
@@ -147,6 +148,26 @@ impl<N: Moment> State<N> {
         (session, gone)
     }
 
+    fn is_idle(session: &Live<N>, now: N) -> bool {
+        session.in_flight == 0 && session.last_active + IDLE <= now
+    }
+
+    fn idle(&self, now: N) -> Vec<u64> {
+        let idle = self.sessions.iter().filter(|(_, session)| Self::is_idle(session, now));
+        idle.map(|(&id, _)| id).collect()
+    }
+
+    /// Ends those of them that are idle still.
+    fn end_idle(&mut self, ids: &[u64], now: N) -> Vec<Gone<N>> {
+        let mut gone = Vec::with_capacity(ids.len());
+        for &id in ids {
+            if self.sessions.get(&id).is_some_and(|session| Self::is_idle(session, now)) {
+                gone.push(self.end(id));
+            }
+        }
+        gone
+    }
+
     fn touch(&mut self, id: u64, now: N) {
         let session = self.sessions.get_mut(&id).expect("it lives");
         session.last_active = now;
@@ -203,6 +224,27 @@ impl<L: Lock<N>, N: Moment> Sessions for Locked<L, N> {
 
     fn set_limit(&self, most: u32) {
         self.0.with(|state| state.limits.most = most);
+    }
+}
+
+impl<L: Lock<N>, N: Moment> Locked<L, N> {
+    /// A sweep that lets others go first after so many, once it has found them.
+    pub fn expire_by(&self, most: usize) -> usize {
+        let now = N::now();
+        let idle = self.0.with(|state| state.idle(now));
+        let few = idle.chunks(most);
+        few.map(|ids| self.0.with(|state| state.end_idle(ids, now)).len()).sum()
+    }
+}
+
+impl<L: Lock<Manual>> Expires for Locked<L, Manual> {
+    fn expire(&self, _held: Vec<u64>) -> usize {
+        let now = Manual::now();
+        let gone = self.0.with(|state| {
+            let idle = state.idle(now);
+            state.end_idle(&idle, now)
+        });
+        gone.len()
     }
 }
 
