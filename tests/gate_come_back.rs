@@ -113,10 +113,13 @@ fn a_session_that_is_due_and_that_nobody_drives_is_told_as_the_next_tick() {
     }
 }
 
+/// Ends a session, and returns what is left of it.
+type End = fn(&TestGate, TestSession) -> Box<dyn std::any::Any>;
+
 /// Ended in any way, its owner or a handle still there.
 #[test]
 fn who_has_ended_does_not_count() {
-    let ends: [fn(&TestGate, TestSession) -> Box<dyn std::any::Any>; 4] = [
+    let ends: [End; 4] = [
         |_, session| {
             session.close(CloseReason::Closed).unwrap();
             Box::new(session)
@@ -208,7 +211,7 @@ fn what_no_timeout_will_end_is_told_as_a_second() {
             let gate = if idle { gate } else { gate.no_idle_timeout() };
             if life { gate.max_lifetime(ticks(IDLE + 100)) } else { gate }
         });
-        let timeout = |is_on: bool, ticks: u64| is_on.then_some(ticks).unwrap_or(u64::MAX);
+        let timeout = |is_on: bool, ticks: u64| if is_on { ticks } else { u64::MAX };
         let life = timeout(life, IDLE + 100);
         let first = |other: u64| Some(life.min(other)).filter(|&first| first < u64::MAX);
         let expected = |other| Some(first(other).map_or(SECOND, ticks));
