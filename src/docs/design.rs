@@ -40,8 +40,9 @@
 //! At the limit, which is what a limit is for, a refusal must then look at
 //! every word, twice, and loses several times over.
 //!
-//! *Eviction* passes a slot on with `hand_over`: one swap on the victim's own
-//! permit moves the slot to the newcomer, so it is never free in between.
+//! *Eviction* passes a slot on in the step that ends its session: the word that says
+//! why a session ended also says whose its slot is, so it is never free in between, and
+//! the count does not change.
 //!
 //! # The subject counts
 //!
@@ -124,6 +125,11 @@
 //! enter and the timeout one wins there. Whoever finds the timer fired ends the
 //! session with the reason that its driver is about to give, so nobody is told
 //! what then turns out otherwise.
+//!
+//! *Why one timer, with two deadlines?* The idle time is put off by every request, the
+//! lifetime by nothing, and before the handshake is done the init timeout stands in the
+//! lifetime's place. A timer for each would be three nodes, of which the dead one of the
+//! handshake would be told to newcomers as the first end.
 //!
 //! *Why does exactly one party tell?* The manager must drop the owner once. The
 //! wheel fires a timer once and gives its payload to one driver; who closes
