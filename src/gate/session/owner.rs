@@ -12,7 +12,8 @@ use std::fmt;
 use std::ops::Deref;
 
 use super::handle::{Activity, SessionHandle};
-use super::record::{InitialPhase, Record, Terms};
+use super::record::Record;
+use super::terms::{InitialPhase, Terms};
 use crate::clock::{Clock, SystemClock};
 use crate::counts::StripedSubjectPermit;
 use crate::gate::decide::rejected::{Cause, Rejected};

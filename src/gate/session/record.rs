@@ -38,15 +38,16 @@ use std::sync::OnceLock;
 
 use super::phase::{End, Phase, PhaseWord, ReportedBy};
 use super::reason::{CloseReason, Closed, EnterError};
+use super::terms::{InitialPhase, LIFE_BITS, Terms, WAITS_FOR_INIT, ends};
 use crate::clock::Clock;
-use crate::gate::core::{Core, Timeouts};
+use crate::gate::core::Core;
 use crate::gate::decide::candidates::{Candidates, Place};
 use crate::gate::decide::rejected::Cause;
 use crate::gate::settings::config::NEVER;
 use crate::sync::arc::{Arc, Weak};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::striped_arc::ArcStripe;
-use crate::wheel::{Deadline, Deadlines, ENDLESS, FixedDeadline, HoldError, Timer, Unused};
+use crate::wheel::{Deadline, ENDLESS, HoldError, Timer, Unused};
 
 /// What the sessions of a gate share.
 pub(crate) type SessionCore<T, C> = Core<Record<T, C>, C>;
@@ -56,8 +57,8 @@ pub(crate) struct Record<T, C> {
     /// Not 0 once the end need not be reported: it was, or the owner has left. Publishes
     /// nothing: the phase does.
     pub(super) settled: AtomicU32,
-    /// `WAITS_FOR_INIT | LIFE_BITS: the tick of the maximum lifetime`. Written before
-    /// the phase leaves `Reserved`, which publishes it.
+    /// As drawn in `terms.rs`. Written before the phase leaves `Reserved`, which publishes
+    /// it.
     life_ends: AtomicU64,
     /// `None` only in `new`.
     timer: Option<SessionTimer<T, C>>,
@@ -68,54 +69,7 @@ pub(crate) struct Record<T, C> {
     pub(crate) core: ArcStripe<SessionCore<T, C>>,
 }
 
-/// The fixed deadline of the timer is the init timeout's while the session is pending.
-const WAITS_FOR_INIT: u64 = 1 << 63;
-const LIFE_BITS: u64 = WAITS_FOR_INIT - 1;
-
 type SessionTimer<T, C> = Timer<Weak<Record<T, C>>, C>;
-
-/// How the session begins when it is committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum InitialPhase {
-    Pending,
-    Established,
-    /// Established, with an activity.
-    Active,
-}
-
-/// The fixed timeouts of a session, in ticks, as they are at its reservation.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    /// `NEVER` if the session does not begin pending.
-    init: u64,
-    life: u64,
-}
-
-impl Terms {
-    pub(crate) fn now(timeouts: &Timeouts, initial: InitialPhase) -> Self {
-        let is_pending = initial == InitialPhase::Pending;
-        let init = if is_pending { timeouts.init() } else { NEVER };
-        Self { init, life: timeouts.life() }
-    }
-
-    /// The commit sets the fixed deadline, no earlier than so long after it.
-    fn deadlines(&self, idle: u64) -> Deadlines {
-        let fixed = match self.init.min(self.life) {
-            NEVER => FixedDeadline::None,
-            ticks => FixedDeadline::Later(ticks),
-        };
-        Deadlines { idle, fixed }
-    }
-
-    fn has_fixed(&self) -> bool {
-        self.init.min(self.life) < NEVER
-    }
-}
-
-/// So many ticks after `now`, if that ever comes.
-fn ends(now: u64, ticks: u64) -> Option<u64> {
-    (ticks < NEVER).then(|| now.saturating_add(ticks).min(LIFE_BITS - 1))
-}
 
 impl<T, C: Clock> Record<T, C> {
     /// A session without a slot that no timer ends before it is committed.
