@@ -14,7 +14,7 @@ const IDLE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn pushing_server() {
-    let floor = Duration::from_secs(30);
+    let floor = Duration::from_secs(1);
     for policy in [CapacityPolicy::Reject, CapacityPolicy::EvictIdle { floor }] {
         let time = Time::default();
         let gate = gate(&time)
