@@ -154,8 +154,6 @@
 //! - The init timeout is a deadline: nothing that is in flight puts it off.
 //! - A driver tells of a session while its owner lives. If the owner is dropped
 //!   as a timeout fires, nobody is told.
-//! - Where the idle timeout is off or no shorter than the maximum lifetime, it is cut
-//!   to that, and a session that was idle for all its life may be told as idle.
 //! - The policy at capacity cannot be changed at run time; the floor can.
 //! - A gate that evicts draws a number for each reservation from one shared word,
 //!   and keeps an entry for each established session in a skip list

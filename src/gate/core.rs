@@ -137,7 +137,7 @@ impl Timeouts {
     /// To be called by one thread at a time.
     pub(super) fn set<K>(&self, config: &GateConfig<K>) {
         let life = config.ticks(config.max_lifetime);
-        let idle = config.ticks(config.idle_timeout).min(life);
+        let idle = config.ticks(config.idle_timeout);
         let init = config.ticks(config.init_timeout);
         let shortest = load_settled(&self.shortest).min(life).min(idle).min(init);
         // The shortest first: a driver learns of it before a timer does.
@@ -151,7 +151,6 @@ impl Timeouts {
         load_settled(&self.init)
     }
 
-    /// Never longer than the lifetime.
     pub(crate) fn idle(&self) -> u64 {
         load_settled(&self.idle)
     }
