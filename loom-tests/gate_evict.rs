@@ -248,6 +248,24 @@ fn evict_or_expire() {
     });
 }
 
+/// The lifetime fires the session's own timer between the seal and the end: the timer of
+/// the eviction and that one do not both report.
+#[test]
+fn evict_or_reach_the_lifetime() {
+    model(|| {
+        let life = Duration::from_millis(1);
+        let bench = Bench::built(1, CapacityPolicy::EvictOldest, |gate| gate.max_lifetime(life));
+        let session = bench.admit(7);
+        let (come, newcomer) = bench.coming(8);
+        race([come, bench.driver(1)]);
+        let newcomer = of(&newcomer);
+        bench.advance(2);
+        let reason = session.reason().expect("one of them has ended it");
+        assert_eq!(bench.told(), [(7, reason)]);
+        settle(&bench, newcomer, session);
+    });
+}
+
 #[test]
 fn of_two_newcomers_one_gets_the_slot() {
     model_with(1, || {
