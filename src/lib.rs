@@ -56,6 +56,7 @@ mod gate;
 mod limit;
 #[cfg(feature = "serde")]
 mod limit_serde;
+mod order;
 mod rate;
 mod reap;
 mod sync;
