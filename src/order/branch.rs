@@ -1,8 +1,7 @@
 //! Read after `tree.rs`. The trees of a branch: in chunks that double, are never moved,
 //! and are freed with the branch.
 //!
-//! *Invariant*: no chunk is there without those before it. So a search ends at the first
-//! that is not there.
+//! *Invariant*: every number that was ever entered lies in one of the first `made` trees.
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
@@ -11,7 +10,7 @@
 
 use std::ptr::{self, NonNull};
 
-use super::tree::{BLOCK_BYTES, OutOfMemory, Slot, TREE_SLOTS, Tree};
+use super::tree::{BLOCK_BYTES, Made, OutOfMemory, Slot, TREE_SLOTS, Tree};
 use crate::sync::atomic::{AtomicPtr, Ordering::*, load_pointer};
 use crate::sync::heap;
 
@@ -22,6 +21,7 @@ const NUMBER_BITS: u32 = 26;
 const CHUNKS: usize = (NUMBER_BITS - TREE_SLOTS.ilog2() + 1) as usize;
 
 pub(super) struct Branch {
+    made: Made,
     chunks: [AtomicPtr<Tree>; CHUNKS],
 }
 
@@ -37,7 +37,8 @@ fn locate(number: u32) -> (usize, usize, usize) {
 #[allow(unsafe_code)]
 impl Branch {
     pub(super) fn new() -> Self {
-        Self { chunks: [(); CHUNKS].map(|()| AtomicPtr::new(ptr::null_mut())) }
+        let chunks = [(); CHUNKS].map(|()| AtomicPtr::new(ptr::null_mut()));
+        Self { made: Made::zero(), chunks }
     }
 
     /// The slot of this number, if it was ever entered.
@@ -61,24 +62,23 @@ impl Branch {
     #[cold]
     fn provide_new(&self, number: u32) -> Result<(), OutOfMemory> {
         let (chunk, tree, slot) = locate(number);
-        for (before, pointer) in self.chunks[..=chunk].iter().enumerate() {
-            if !load_pointer(pointer).is_null() {
-                continue;
-            }
+        // Before, as the tree does it.
+        self.made.at_least((1 << chunk) + tree);
+        if self.chunk(chunk).is_none() {
             // SAFETY: zeroed bytes are trees, as `Tree::zero` is, which is not zero-sized.
-            let fresh =
-                unsafe { heap::zeroed_slice(1 << before, Tree::zero) }.ok_or(OutOfMemory)?;
-            let published =
-                pointer.compare_exchange(ptr::null_mut(), fresh.as_ptr(), Release, Relaxed);
+            let fresh = unsafe { heap::zeroed_slice(1 << chunk, Tree::zero) }.ok_or(OutOfMemory)?;
+            let published = self.chunks[chunk].compare_exchange(
+                ptr::null_mut(),
+                fresh.as_ptr(),
+                Release,
+                Relaxed,
+            );
             if published.is_err() {
                 // SAFETY: another thread's chunk is there; nobody has seen this one.
-                unsafe { heap::free_slice(fresh, 1 << before) };
+                unsafe { heap::free_slice(fresh, 1 << chunk) };
             }
         }
-        match self.chunk(chunk) {
-            Some(trees) => trees[tree].provide(slot),
-            None => unreachable!("it was just published"),
-        }
+        self.chunk(chunk).expect("it was just published")[tree].provide(slot)
     }
 
     #[inline]
@@ -89,17 +89,32 @@ impl Branch {
         Some(unsafe { NonNull::slice_from_raw_parts(trees, 1 << chunk).as_ref() })
     }
 
-    /// All its trees, each with the number of its first slot.
+    /// Shows all its trees, each with the number of its first slot.
     #[inline]
-    pub(super) fn trees(&self) -> impl Iterator<Item = (u32, &Tree)> {
-        let chunks = (0..CHUNKS).map_while(|chunk| self.chunk(chunk));
-        chunks.flatten().zip(0_u32..).map(|(tree, at)| (at * TREE_SLOTS as u32 + 1, tree))
+    pub(super) fn for_each<'a>(&'a self, mut show: impl FnMut(u32, &'a Tree)) {
+        let (mut first, mut left) = (1, self.made.load());
+        for chunk in 0.. {
+            let len = left.min(1 << chunk);
+            if len == 0 {
+                return;
+            }
+            // It may be missing, or not be seen yet.
+            for (tree, at) in self.chunk(chunk).unwrap_or(&[]).iter().take(len).zip(0..) {
+                show(first + at * TREE_SLOTS as u32, tree);
+            }
+            first += len as u32 * TREE_SLOTS as u32;
+            left -= len;
+        }
     }
 
     /// How many bytes it has allocated.
     pub(super) fn bytes(&self) -> usize {
-        let blocks: usize = self.trees().map(|(_, tree)| tree.blocks()).sum();
-        self.trees().count() * size_of::<Tree>() + blocks * BLOCK_BYTES
+        let mut bytes = 0;
+        for trees in (0..CHUNKS).filter_map(|chunk| self.chunk(chunk)) {
+            let blocks: usize = trees.iter().map(Tree::blocks).sum();
+            bytes += size_of_val(trees) + blocks * BLOCK_BYTES;
+        }
+        bytes
     }
 }
 

@@ -27,13 +27,12 @@ pub(super) struct Root {
     done: AtomicU64,
 }
 
-/// What was read of the roots.
+/// What was read of the roots, one after the other.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Roots {
     /// The least bound.
     pub(super) least: u64,
     versions: u64,
-    begun: u64,
     done: u64,
 }
 
@@ -61,11 +60,15 @@ impl Root {
             self.done.fetch_add(1, Release);
         }
     }
+
+    pub(super) fn begun(&self) -> u64 {
+        self.begun.load(Relaxed)
+    }
 }
 
 impl Roots {
     pub(super) fn none() -> Self {
-        Self { least: NOBODY, versions: 0, begun: 0, done: 0 }
+        Self { least: NOBODY, versions: 0, done: 0 }
     }
 
     /// Reads one more: its word.
@@ -73,15 +76,18 @@ impl Roots {
     pub(super) fn read(&mut self, root: &Root) -> Word {
         self.done = self.done.wrapping_add(root.done.load(Acquire));
         let word = root.bound.load();
-        self.begun = self.begun.wrapping_add(root.begun.load(Relaxed));
         self.versions = self.versions.wrapping_add(word.version());
         self.least = self.least.min(word.bound());
         word
     }
 
-    /// Was no bound brought down after the roots were read as these, and before they
-    /// were read as `later`? Perhaps none was where it says no; then one was lowered.
-    pub(super) fn stood_until(&self, later: &Self) -> bool {
-        self.done == later.begun || (self.versions ^ later.versions) % (1 << 16) == 0
+    /// Was no bound brought down until `begun` was added up?
+    pub(super) fn stood_until(&self, begun: u64) -> bool {
+        self.done == begun
+    }
+
+    /// Was no bound lowered at all until these were read?
+    pub(super) fn same_as(&self, later: &Self) -> bool {
+        (self.versions ^ later.versions) % (1 << 16) == 0
     }
 }

@@ -145,7 +145,7 @@ impl Order {
                 None => Some(Found::Nobody),
             };
             let Some(answer) = answer else { continue };
-            if roots.stood_until(&self.read_roots().0) {
+            if roots.stood_until(self.begun()) || roots.same_as(&self.read_roots().0) {
                 return answer;
             }
         }
@@ -180,14 +180,24 @@ impl Order {
     fn read_roots(&self) -> (Roots, Option<Lowest<'_>>) {
         let (mut roots, mut lowest) = (Roots::none(), None);
         for (branch, trees) in (0..).zip(&self.branches) {
-            for (first, tree) in trees.trees() {
+            trees.for_each(|first, tree| {
                 let least = roots.least;
                 if roots.read(&tree.root).bound() < least {
                     lowest = Some(Lowest { branch, first, tree });
                 }
-            }
+            });
         }
         (roots, lowest)
+    }
+
+    /// How often a lower has begun to bring a root's bound down.
+    #[inline]
+    fn begun(&self) -> u64 {
+        let mut begun = 0_u64;
+        for branch in &self.branches {
+            branch.for_each(|_, tree| begun = begun.wrapping_add(tree.root.begun()));
+        }
+        begun
     }
 
     /// How many bytes it has allocated for its slots.

@@ -27,7 +27,7 @@ use crossbeam_utils::CachePadded;
 
 use super::root::Root;
 use super::word::{Bound, least};
-use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*, load_pointer};
+use crate::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::*, load_pointer};
 use crate::sync::heap;
 
 /// Slots of a group, groups of a block, blocks of a tree.
@@ -49,6 +49,32 @@ pub(super) const BLOCK_BYTES: usize = size_of::<Block>();
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(unreachable_pub, reason = "public for the models only")]
 pub struct OutOfMemory;
+
+/// How many of a row were made, or were about to be; those before the last may be
+/// missing.
+#[derive(Debug)]
+pub(super) struct Made(AtomicUsize);
+
+impl Made {
+    pub(super) fn zero() -> Self {
+        Self(AtomicUsize::new(0))
+    }
+
+    #[inline]
+    pub(super) fn load(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+
+    pub(super) fn at_least(&self, count: usize) {
+        let mut made = self.load();
+        while made < count {
+            match self.0.compare_exchange_weak(made, count, Relaxed, Relaxed) {
+                Ok(_) => break,
+                Err(now) => made = now,
+            }
+        }
+    }
+}
 
 #[repr(C, align(64))]
 pub(super) struct Block {
@@ -72,6 +98,7 @@ impl Block {
 pub(super) struct Tree {
     pub(super) root: CachePadded<Root>,
     bounds: [Bound; BLOCKS],
+    made: Made,
     blocks: [AtomicPtr<Block>; BLOCKS],
 }
 
@@ -94,6 +121,7 @@ impl Tree {
         Self {
             root: CachePadded::new(Root::zero()),
             bounds: from_fn(|_| Bound::zero()),
+            made: Made::zero(),
             blocks: from_fn(|_| AtomicPtr::new(ptr::null_mut())),
         }
     }
@@ -105,30 +133,40 @@ impl Tree {
         Some(Slot { tree: self, block: self.block(at[0])?, at })
     }
 
+    /// The bounds of the blocks that are or were about to be made.
+    #[inline]
+    fn bounds(&self) -> &[Bound] {
+        // Loaded after a bound that counts lowers below these, so it counts their blocks.
+        &self.bounds[..self.made.load()]
+    }
+
     /// The way to the slot with the least bound. Where a bound is too low, it is
     /// raised, and there is no such way.
     #[inline]
     pub(super) fn descend(&self) -> Option<Slot<'_>> {
+        // Each word is loaded before those below it, so that it can be raised.
         let root = self.root.bound.load();
-        let (block, above) = least(&self.bounds);
-        if above.bound() > root.bound() {
-            self.root.bound.raise(root, above.bound());
+        let (block, bound) = least(self.bounds());
+        if bound > root.bound() {
+            self.root.bound.raise(root, bound);
             return None;
         }
+        let above = self.bounds[block].load();
         // Who lowered its bound has published it.
         let nodes = self.block(block)?;
-        let (group, word) = least(&nodes.groups);
+        let (group, bound) = least(&nodes.groups);
         let way = |slot| Slot { tree: self, block: nodes, at: [block, group, slot] };
-        if word.bound() > above.bound() {
-            if self.bounds[block].raise(above, word.bound()) {
+        if bound > above.bound() {
+            if self.bounds[block].raise(above, bound) {
                 way(0).raise_root(above.bound());
             }
             return None;
         }
-        let (slot, lowest) = least(&nodes.slots[group]);
-        if lowest.bound() > word.bound() {
-            if nodes.groups[group].raise(word, lowest.bound()) {
-                way(0).raise_block(word.bound());
+        let above = nodes.groups[group].load();
+        let (slot, bound) = least(&nodes.slots[group]);
+        if bound > above.bound() {
+            if nodes.groups[group].raise(above, bound) {
+                way(0).raise_block(above.bound());
             }
             return None;
         }
@@ -152,7 +190,10 @@ impl Tree {
     /// Sees to it that this slot's block is there.
     #[cold]
     pub(super) fn provide(&self, slot: usize) -> Result<(), OutOfMemory> {
-        let pointer = &self.blocks[locate(slot)[0]];
+        let block = locate(slot)[0];
+        let pointer = &self.blocks[block];
+        // Before: whoever finds the block lowers its bound, and then it has to be seen.
+        self.made.at_least(block + 1);
         // SAFETY: zeroed bytes are a block, as `Block::zero` is, which is not zero-sized.
         let fresh = unsafe { heap::zeroed_slice(1, Block::zero) }.ok_or(OutOfMemory)?;
         let published = pointer.compare_exchange(ptr::null_mut(), fresh.as_ptr(), Release, Relaxed);
@@ -219,6 +260,6 @@ impl Slot<'_> {
     }
 
     fn raise_root(&self, was: u64) {
-        self.tree.root.bound.raise_from(was, || least(&self.tree.bounds).1);
+        self.tree.root.bound.raise_from(was, || least(self.tree.bounds()).1);
     }
 }

@@ -20,7 +20,8 @@
 
 use crate::sync::atomic::{AtomicU64, Ordering::*};
 
-const BOUND_BITS: u32 = 48;
+const VERSION_BITS: u32 = 16;
+const BOUND_BITS: u32 = u64::BITS - VERSION_BITS;
 const BOUND: u64 = (1 << BOUND_BITS) - 1;
 const VERSION: u64 = 1 << BOUND_BITS;
 
@@ -112,12 +113,12 @@ impl Bound {
     /// Raises it to the least of what is below, if that can have kept it at `was`.
     /// Was it raised?
     #[inline]
-    pub(super) fn raise_from(&self, was: u64, least_below: impl FnOnce() -> Word) -> bool {
+    pub(super) fn raise_from(&self, was: u64, least_below: impl FnOnce() -> u64) -> bool {
         let seen = self.load();
         if seen.bound() != was {
             return false;
         }
-        let least = least_below().bound();
+        let least = least_below();
         least > was && self.raise(seen, least)
     }
 
@@ -134,15 +135,17 @@ impl Bound {
     }
 }
 
-/// The place and the word of the least bound; the first of several.
+/// The place of the least bound, and that bound; any place, if nobody may go.
 #[inline]
-pub(super) fn least(bounds: &[Bound]) -> (usize, Word) {
-    let mut best = (0, bounds[0].load());
-    for (place, bound) in bounds.iter().enumerate().skip(1) {
-        let word = bound.load();
-        if word.bound() < best.1.bound() {
-            best = (place, word);
-        }
+pub(super) fn least(bounds: &[Bound]) -> (usize, u64) {
+    const LANES: usize = 4;
+    // The greatest complement, with the place in the bits of the version. Several at
+    // a time, for a comparison does not wait for the one before.
+    let mut best = [0; LANES];
+    for (place, bound) in (0..).zip(bounds) {
+        let of = &mut best[place as usize % LANES];
+        *of = u64::max(*of, bound.load().0 << VERSION_BITS | place);
     }
-    best
+    let best = best[0].max(best[1]).max(best[2].max(best[3]));
+    ((best & ((1 << VERSION_BITS) - 1)) as usize, !(best >> VERSION_BITS) & BOUND)
 }
