@@ -10,7 +10,8 @@
 
 use std::ptr::{self, NonNull};
 
-use super::tree::{BLOCK_BYTES, Made, OutOfMemory, Slot, TREE_SLOTS, Tree};
+use super::made::Made;
+use super::tree::{BLOCK_BYTES, OutOfMemory, Slot, TREE_SLOTS, Tree};
 use crate::sync::atomic::{AtomicPtr, Ordering::*, load_pointer};
 use crate::sync::heap;
 

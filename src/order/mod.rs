@@ -2,6 +2,7 @@
 //! keys: a tournament of lower bounds.
 
 mod branch;
+mod made;
 mod root;
 mod search;
 mod tree;

@@ -16,6 +16,7 @@
 //! | `done`'s load | `Acquire` | its addition | the same, from the other side | |
 //! | `begun`'s load | `Relaxed` | nothing | it comes after an acquiring load of the word | |
 
+use super::made::Made;
 use super::word::{Bound, NOBODY, Word};
 use crate::sync::atomic::{AtomicU64, Ordering::*};
 
@@ -25,6 +26,8 @@ pub(super) struct Root {
     pub(super) bound: Bound,
     begun: AtomicU64,
     done: AtomicU64,
+    /// The blocks.
+    pub(super) made: Made,
 }
 
 /// What was read of the roots, one after the other.
@@ -38,7 +41,12 @@ pub(super) struct Roots {
 
 impl Root {
     pub(super) fn zero() -> Self {
-        Self { bound: Bound::zero(), begun: AtomicU64::new(0), done: AtomicU64::new(0) }
+        Self {
+            bound: Bound::zero(),
+            begun: AtomicU64::new(0),
+            done: AtomicU64::new(0),
+            made: Made::zero(),
+        }
     }
 
     /// As `Bound::lower`.

@@ -27,7 +27,7 @@ use crossbeam_utils::CachePadded;
 
 use super::root::Root;
 use super::word::{Bound, least};
-use crate::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::*, load_pointer};
+use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*, load_pointer};
 use crate::sync::heap;
 
 /// Slots of a group, groups of a block, blocks of a tree.
@@ -49,32 +49,6 @@ pub(super) const BLOCK_BYTES: usize = size_of::<Block>();
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(unreachable_pub, reason = "public for the models only")]
 pub struct OutOfMemory;
-
-/// How many of a row were made, or were about to be; those before the last may be
-/// missing.
-#[derive(Debug)]
-pub(super) struct Made(AtomicUsize);
-
-impl Made {
-    pub(super) fn zero() -> Self {
-        Self(AtomicUsize::new(0))
-    }
-
-    #[inline]
-    pub(super) fn load(&self) -> usize {
-        self.0.load(Relaxed)
-    }
-
-    pub(super) fn at_least(&self, count: usize) {
-        let mut made = self.load();
-        while made < count {
-            match self.0.compare_exchange_weak(made, count, Relaxed, Relaxed) {
-                Ok(_) => break,
-                Err(now) => made = now,
-            }
-        }
-    }
-}
 
 #[repr(C, align(64))]
 pub(super) struct Block {
@@ -98,7 +72,6 @@ impl Block {
 pub(super) struct Tree {
     pub(super) root: CachePadded<Root>,
     bounds: [Bound; BLOCKS],
-    made: Made,
     blocks: [AtomicPtr<Block>; BLOCKS],
 }
 
@@ -121,7 +94,6 @@ impl Tree {
         Self {
             root: CachePadded::new(Root::zero()),
             bounds: from_fn(|_| Bound::zero()),
-            made: Made::zero(),
             blocks: from_fn(|_| AtomicPtr::new(ptr::null_mut())),
         }
     }
@@ -137,7 +109,7 @@ impl Tree {
     #[inline]
     fn bounds(&self) -> &[Bound] {
         // Loaded after a bound that counts lowers below these, so it counts their blocks.
-        &self.bounds[..self.made.load()]
+        &self.bounds[..self.root.made.load()]
     }
 
     /// The way to the slot with the least bound. Where a bound is too low, it is
@@ -193,7 +165,7 @@ impl Tree {
         let block = locate(slot)[0];
         let pointer = &self.blocks[block];
         // Before: whoever finds the block lowers its bound, and then it has to be seen.
-        self.made.at_least(block + 1);
+        self.root.made.at_least(block + 1);
         // SAFETY: zeroed bytes are a block, as `Block::zero` is, which is not zero-sized.
         let fresh = unsafe { heap::zeroed_slice(1, Block::zero) }.ok_or(OutOfMemory)?;
         let published = pointer.compare_exchange(ptr::null_mut(), fresh.as_ptr(), Release, Relaxed);
