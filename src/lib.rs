@@ -89,6 +89,9 @@ pub use gate::{
     GateConfig, GateError, Rate, Rejected, Reservation, Session, SessionHandle, Stats,
 };
 pub use limit::{Limit, LimitTooLarge};
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+pub use order::model as order_model;
 pub use rate::{InvalidWindow, OwnedRateToken, RateLimited, RateToken, SlidingWindow};
 pub use reap::Reaper;
 #[cfg(feature = "tokio")]
