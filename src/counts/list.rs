@@ -54,7 +54,7 @@
 //! *Who may touch it*: the map and its permits, in `map.rs`, `acquire.rs`,
 //! `lookup.rs` and `permit.rs`.
 //!
-//! *Checked by*: `loom-tests/counts.rs`, `loom-tests/counts_lookup.rs` and their mutants,
+//! *Checked by*: `loom-tests/counts/`, `loom-tests/counts_lookup.rs` and their mutants,
 //! `tests/counts_stress.rs`.
 
 #![allow(unsafe_code)]

@@ -26,7 +26,7 @@
 //!
 //! *Who may touch it*: anybody; there are no locks to hold.
 //!
-//! *Checked by*: `loom-tests/counts.rs` and its mutants,
+//! *Checked by*: `loom-tests/counts/` and its mutants,
 //! `tests/counts_stress.rs`.
 
 mod acquire;

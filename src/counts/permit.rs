@@ -8,7 +8,7 @@
 //! entry out, lock-free. No drop panics or blocks. A subject's own `Drop` runs
 //! later, on any thread that uses the map, with panics caught.
 //!
-//! *Checked by*: the models of `loom-tests/counts.rs`.
+//! *Checked by*: the models of `loom-tests/counts/`.
 
 #![allow(unsafe_code)]
 
