@@ -6,7 +6,7 @@
 //! *Progress*: everything wait-free. A drop never panics, blocks or calls user
 //! code.
 //!
-//! *Checked by*: the rollback models in `loom-tests/rate.rs`,
+//! *Checked by*: the rollback models in `loom-tests/rate/places.rs`,
 //! `tests/rate_model.rs`.
 
 use std::fmt;

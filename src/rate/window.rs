@@ -56,7 +56,7 @@
 //! *Who may touch it*: only this file touches `verdict`; tokens roll back
 //! through it at most once, by ownership (`token.rs`).
 //!
-//! *Checked by*: `loom-tests/rate.rs` and its mutants, the depth-first twin,
+//! *Checked by*: `loom-tests/rate/` and its mutants, the depth-first twin,
 //! `tests/rate_model.rs`, `tests/rate_stress.rs`.
 
 use std::fmt;
