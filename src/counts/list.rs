@@ -16,8 +16,8 @@
 //! that inserts; refused → the load of a `count` at or over the limit; release
 //! → the `fetch_sub`; `count` → its load of `count`, or, where the subject is
 //! not met, the load of the `next` that leads past its place. An acquire from a
-//! place that a lookup remembers has the same points: the CAS in a gap compares
-//! the successor, and the count of a node is read again (`lookup.rs`).
+//! place that a lookup remembers has the same points: the CAS at an insert point
+//! compares the successor, and the count of a node is read again (`lookup.rs`).
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
@@ -112,7 +112,7 @@ impl<K: 'static> List<K> {
 
     /// [`acquire`](Self::acquire) of the subject whose place was found under this
     /// guard. Searches for it only if there is no place or it is no longer good: the
-    /// node is dead, or the gap is not there any more.
+    /// node is dead, or something else is at the insert point by now.
     // In its callers the place is in registers, or known not to be there.
     #[inline(always)]
     pub(super) fn acquire_at<'g>(
@@ -135,12 +135,12 @@ impl<K: 'static> List<K> {
                     Admission::Full => return Err(Full),
                     Admission::Dead => _ = link_of(node, guard).mark(),
                 },
-                Err(gap) => {
+                Err(point) => {
                     let order = Order::of_hash(hash);
                     let mut node = new.take().unwrap_or_else(|| probe.make(order));
-                    node.set_next(gap.next);
-                    if gap.before.replace_next(gap.next, node.as_next()).is_ok() {
-                        if gap.walked > LONG_WALK {
+                    node.set_next(point.next);
+                    if point.before.replace_next(point.next, node.as_next()).is_ok() {
+                        if point.walked > LONG_WALK {
                             self.links.grow_if_dense(node.as_next(), order, guard);
                         }
                         return Ok(node.published());
