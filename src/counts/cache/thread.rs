@@ -21,7 +21,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ptr::NonNull;
 
-use super::batch::Half;
+use super::batch::BatchHandle;
 use super::block::{Block, Class, free};
 use crate::sync::epoch;
 use crate::sync::heap;
@@ -36,7 +36,7 @@ const KEPT: usize = 256;
 struct Cache {
     free: [Vec<NonNull<u8>>; Class::COUNT],
     open: Vec<Block>,
-    waiting: VecDeque<Half>,
+    waiting: VecDeque<BatchHandle>,
 }
 
 thread_local! {
@@ -82,7 +82,7 @@ pub(in super::super) unsafe fn retire(at: NonNull<u8>, layout: Layout) {
         Ok(None) => {}
         Ok(Some(closure)) => {
             let guard = epoch::pin();
-            // SAFETY: the closure owns its half. All blocks of the batch
+            // SAFETY: the closure owns its handle. All blocks of the batch
             // were retired, so who reaches them has a guard that exists.
             unsafe { guard.defer_unchecked(move || free(closure.pass())) };
             // Or batches would wait in the thread's bag for 63 more.
@@ -126,9 +126,9 @@ impl Cache {
         free.pop()
     }
 
-    /// Keeps a retired block. If that fills the batch, the closure's half
+    /// Keeps a retired block. If that fills the batch, the closure's handle
     /// of it is returned, for the caller to defer.
-    fn put(&mut self, block: Block) -> Option<Half> {
+    fn put(&mut self, block: Block) -> Option<BatchHandle> {
         if self.open.capacity() == 0 {
             self.open.reserve_exact(BATCH);
         }
@@ -138,11 +138,11 @@ impl Cache {
         }
         self.collect();
         if self.waiting.len() == WAITING {
-            let oldest = self.waiting.pop_front().and_then(Half::abandon);
-            // SAFETY: what a half returns has passed.
+            let oldest = self.waiting.pop_front().and_then(BatchHandle::abandon);
+            // SAFETY: what a handle returns has passed.
             unsafe { free(oldest) };
         }
-        let (mine, closure) = Half::pair(std::mem::take(&mut self.open));
+        let (mine, closure) = BatchHandle::pair(std::mem::take(&mut self.open));
         self.waiting.push_back(mine);
         Some(closure)
     }
@@ -182,7 +182,7 @@ impl Drop for Cache {
             }
         }
         for waiting in self.waiting.drain(..) {
-            // SAFETY: what a half returns has passed.
+            // SAFETY: what a handle returns has passed.
             unsafe { free(waiting.abandon()) };
         }
         if !self.open.is_empty() {
