@@ -64,7 +64,7 @@ use std::ops::ControlFlow::{Break, Continue};
 use super::directory::Geometry;
 use super::link::{Link, Order};
 use super::lookup_key::LookupKey;
-use super::node::{New, NodePtr};
+use super::node::{NewNode, NodePtr};
 use super::search::{Links, Place};
 use crate::limit::Limit;
 use crate::sync::atomic::{Ordering::*, fence};
@@ -123,7 +123,7 @@ impl<K: 'static> List<K> {
         key: &impl LookupKey<K>,
         guard: &'g Guard,
     ) -> Result<NodePtr<K>, Full> {
-        let mut new: Option<New<K>> = None;
+        let mut new: Option<NewNode<K>> = None;
         loop {
             let found = match place.take() {
                 Some(place) => place,

@@ -10,7 +10,7 @@ use std::borrow::Borrow;
 
 use super::key::{from_bytes, is_inline};
 use super::link::Order;
-use super::node::{New, NodePtr};
+use super::node::{NewNode, NodePtr};
 use super::to_subject::ToSubject;
 
 /// What a lookup compares with, and how its subject becomes a node.
@@ -19,7 +19,7 @@ pub(super) trait LookupKey<K: 'static> {
     fn is_in(&self, node: NodePtr<K>) -> bool;
 
     /// A new node with this subject.
-    fn make_node(&self, order: Order) -> New<K>;
+    fn make_node(&self, order: Order) -> NewNode<K>;
 }
 
 /// A lookup of a type that is stored inline, by its bytes.
@@ -32,8 +32,8 @@ impl<K: 'static> LookupKey<K> for Bytes<'_> {
         self.0 == unsafe { node.bytes() }
     }
 
-    fn make_node(&self, order: Order) -> New<K> {
-        New::inline(order, self.0)
+    fn make_node(&self, order: Order) -> NewNode<K> {
+        NewNode::inline(order, self.0)
     }
 }
 
@@ -47,8 +47,8 @@ impl<K: Borrow<Q> + 'static, Q: ?Sized + Eq + ToSubject<K>> LookupKey<K> for Val
         self.0 == unsafe { node.value() }.borrow()
     }
 
-    fn make_node(&self, order: Order) -> New<K> {
-        New::value(order, self.0.to_subject())
+    fn make_node(&self, order: Order) -> NewNode<K> {
+        NewNode::value(order, self.0.to_subject())
     }
 }
 
