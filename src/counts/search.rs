@@ -24,10 +24,10 @@ use super::node::NodePtr;
 use crate::sync::epoch::Guard;
 
 /// Growth looks at a stretch of this many buckets ...
-const SAMPLED: usize = 16;
+const SAMPLED_BUCKETS: usize = 16;
 
 /// ... and happens if more subjects than this lie there for each.
-const DENSE: usize = 2;
+const MOST_PER_BUCKET: usize = 2;
 
 /// The links of all subjects and of all buckets, in one order.
 pub(super) struct Links<K: 'static> {
@@ -196,7 +196,7 @@ impl<K: 'static> Links<K> {
         if buckets >= self.directory.most() {
             return;
         }
-        let stretch = SAMPLED.min(buckets);
+        let stretch = SAMPLED_BUCKETS.min(buckets);
         // Fits: `buckets / stretch` is 1, so `all` of the list, or at least 2.
         let (first, last) = match (buckets / stretch).ilog2() {
             0 => (0, u64::MAX),
@@ -210,13 +210,15 @@ impl<K: 'static> Links<K> {
             steps += 1;
             let inside = Order::at(first) <= link.order() && link.order() <= Order::at(last);
             found += usize::from(inside && link.order().is_item());
-            match link.order() > Order::at(last) || found > DENSE * stretch || steps > 16 * stretch
+            match link.order() > Order::at(last)
+                || found > MOST_PER_BUCKET * stretch
+                || steps > 16 * stretch
             {
                 true => Break(()),
                 false => Continue(()),
             }
         });
-        if found > DENSE * stretch {
+        if found > MOST_PER_BUCKET * stretch {
             self.directory.grow_from(buckets);
         }
     }
