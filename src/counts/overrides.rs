@@ -43,7 +43,7 @@ use std::sync::Arc;
 use scc::HashIndex;
 use scc::hash_index::Entry;
 
-use super::hashed::{Hashed, HashedBorrow, Precomputed};
+use super::hashed::{BuildPrecomputedHasher, Hashed, HashedBorrow};
 use crate::limit::Limit;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, load_settled};
 use crate::sync::in_one_step;
@@ -83,7 +83,7 @@ use crate::sync::in_one_step;
 /// ```
 pub struct Overrides<K, S: BuildHasher = RandomState> {
     default: AtomicU32,
-    exceptions: HashIndex<Hashed<K>, Arc<SharedLimit>, Precomputed>,
+    exceptions: HashIndex<Hashed<K>, Arc<SharedLimit>, BuildPrecomputedHasher>,
     /// At 0 no subject is looked for, nor hashed for it.
     exceptions_at_most: AtomicU64,
     /// Not 0 once there was an exception.
@@ -136,7 +136,10 @@ impl<K: Hash + Eq, S: BuildHasher> Overrides<K, S> {
         let capacity = exceptions.max(CAPACITY);
         Self {
             default: AtomicU32::new(default.most()),
-            exceptions: HashIndex::with_capacity_and_hasher(capacity, Precomputed::default()),
+            exceptions: HashIndex::with_capacity_and_hasher(
+                capacity,
+                BuildPrecomputedHasher::default(),
+            ),
             exceptions_at_most: AtomicU64::new(0),
             had_exceptions: AtomicU64::new(0),
             hasher,
