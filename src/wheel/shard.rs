@@ -32,7 +32,7 @@ use super::free_list::FreeList;
 use super::hint::{Hint, Seen};
 use super::level::{LEVELS, NO_TICK, Place, SLOTS};
 use super::node::{Node, Number};
-use super::slot::{Chain, Landing, Slot};
+use super::slot::{Chain, PushPoint, Slot};
 use super::word::{State, Word};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
 
@@ -126,13 +126,13 @@ impl<T> Shard<T> {
         let place = Place::of(deadline, now);
         loop {
             let slot = self.slot(place);
-            let Landing { seen, start, is_first } = slot.landing(place, deadline);
-            next.store(seen.head(), Relaxed);
+            let PushPoint { head, start, is_first } = slot.push_point(place, deadline);
+            next.store(head.node(), Relaxed);
             node.start.store(start, Release);
             if !confirm(node) {
                 return None;
             }
-            if slot.push(place, seen, start, number) {
+            if slot.push(place, head, start, number) {
                 let lowered = is_first.then(|| self.announce(place, start));
                 return Some(Linked { start, lowered });
             }
