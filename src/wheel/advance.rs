@@ -31,7 +31,7 @@
 //! whatever the distance between two calls.
 
 use super::deadline::Deadline;
-use super::hint::Seen;
+use super::hint::HintSnapshot;
 use super::level::{LEVELS, NO_TICK, Place};
 use super::shard::{Linked, Shard};
 use super::slot::Chain;
@@ -47,13 +47,13 @@ pub(super) const PIECE: u32 = 1;
 /// What a scan knows of the hint and of what it has passed.
 struct Scan {
     /// The hint's word, if only this scan changed it; `None` once others did.
-    hint: Option<Seen>,
+    hint: Option<HintSnapshot>,
     next: u64,
     fired: usize,
 }
 
 impl Scan {
-    fn lowered(&mut self, (was, is): (Seen, Seen)) {
+    fn lowered(&mut self, (was, is): (HintSnapshot, HintSnapshot)) {
         self.hint = self.hint.filter(|&hint| hint == was).map(|_| is);
     }
 
@@ -150,7 +150,7 @@ impl<T> Shard<T> {
         now: u64,
         most: u32,
         is_taken: &mut bool,
-        lowered: impl FnOnce((Seen, Seen)),
+        lowered: impl FnOnce((HintSnapshot, HintSnapshot)),
     ) -> Option<Hand<'_, T>> {
         let slot = self.slot(place);
         let rest = || slot.pop_rest(&self.arena, most).map(|chain| Hand::new(self, chain, now));

@@ -29,7 +29,7 @@ use crossbeam_utils::CachePadded;
 use super::arena::{Arena, Numbered};
 use super::deadline::Deadline;
 use super::free_list::FreeList;
-use super::hint::{Hint, Seen};
+use super::hint::{Hint, HintSnapshot};
 use super::level::{LEVELS, NO_TICK, Place, SLOTS};
 use super::node::{Node, Number};
 use super::slot::{Chain, PushPoint, Slot};
@@ -61,7 +61,7 @@ pub(super) struct Shard<T> {
 pub(super) struct Hands<'a, T> {
     shard: &'a Shard<T>,
     /// The hint's word, if this was the only one when that was read.
-    pub(super) alone_since: Option<Seen>,
+    pub(super) alone_since: Option<HintSnapshot>,
 }
 
 impl<T> Drop for Hands<'_, T> {
@@ -75,7 +75,7 @@ impl<T> Drop for Hands<'_, T> {
 #[derive(Debug)]
 pub(super) struct Linked {
     pub(super) start: u64,
-    pub(super) lowered: Option<(Seen, Seen)>,
+    pub(super) lowered: Option<(HintSnapshot, HintSnapshot)>,
 }
 
 impl<T> Shard<T> {
@@ -140,7 +140,7 @@ impl<T> Shard<T> {
     }
 
     /// Says that this slot holds a chain with this start.
-    pub(super) fn announce(&self, place: Place, start: u64) -> (Seen, Seen) {
+    pub(super) fn announce(&self, place: Place, start: u64) -> (HintSnapshot, HintSnapshot) {
         self.occupied[place.level as usize].fetch_or(1 << place.position, Release);
         self.hint.lower(start)
     }
