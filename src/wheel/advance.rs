@@ -35,7 +35,7 @@ use super::hint::HintSnapshot;
 use super::level::{LEVELS, NO_TICK, Place};
 use super::shard::{Linked, Shard};
 use super::slot::Chain;
-use super::visit::{Hand, Purpose, Visited};
+use super::visit::{Hand, Purpose, VisitOutcome};
 use crate::sync::atomic::Ordering::*;
 
 /// The most nodes that one thread takes at once.
@@ -128,12 +128,12 @@ impl<T> Shard<T> {
                 let Some(number) = hand.next() else { break };
                 *budget -= 1;
                 match self.visit(number, now, purpose) {
-                    Visited::Fired(payload, by) => {
+                    VisitOutcome::Fired(payload, by) => {
                         scan.fired += 1;
                         f(payload, by);
                     }
-                    Visited::Kept(linked) => scan.passed(&linked),
-                    Visited::Freed => {}
+                    VisitOutcome::Relinked(linked) => scan.passed(&linked),
+                    VisitOutcome::Freed => {}
                 }
             }
             if *budget == 0 {

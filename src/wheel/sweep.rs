@@ -21,7 +21,7 @@
 use super::advance::PIECE;
 use super::level::{LEVELS, Place, SLOTS};
 use super::shard::Shard;
-use super::visit::{Purpose, Visited};
+use super::visit::{Purpose, VisitOutcome};
 use crate::sync::atomic::Ordering::*;
 
 /// The constant of the bound, less the threads that may each make a node
@@ -103,7 +103,8 @@ impl<T> Shard<T> {
         let mut hand = self.hand(place, now, PIECE, is_taken, |_| ())?;
         let mut freed = 0;
         while let Some(number) = hand.next() {
-            freed += usize::from(matches!(self.visit(number, now, Purpose::Sweep), Visited::Freed));
+            freed +=
+                usize::from(matches!(self.visit(number, now, Purpose::Sweep), VisitOutcome::Freed));
         }
         Some(freed)
     }

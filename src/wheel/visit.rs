@@ -79,15 +79,18 @@ impl Purpose {
     }
 }
 
-pub(super) enum Visited<T> {
+/// What became of the node.
+pub(super) enum VisitOutcome<T> {
     Fired(T, Deadline),
-    Kept(Linked),
+    /// It is linked again.
+    Relinked(Linked),
+    /// Its link is gone.
     Freed,
 }
 
 impl<T> Shard<T> {
     /// Decides about a node whose link the caller took.
-    pub(super) fn visit(&self, number: Number, now: u64, purpose: Purpose) -> Visited<T> {
+    pub(super) fn visit(&self, number: Number, now: u64, purpose: Purpose) -> VisitOutcome<T> {
         let numbered = self.arena.numbered(number);
         let node = numbered.node;
         loop {
@@ -102,29 +105,29 @@ impl<T> Shard<T> {
                         }
                         Some(by) => {
                             if let Some(payload) = self.fire(node, word, Some(by)) {
-                                return Visited::Fired(payload, by);
+                                return VisitOutcome::Fired(payload, by);
                             }
                         }
                         None => {
                             if let Some(linked) = self.keep(numbered, word, fixed, now) {
-                                return Visited::Kept(linked);
+                                return VisitOutcome::Relinked(linked);
                             }
                         }
                     }
                 }
                 State::Cancelled => {
                     if node.decide(word, Word::FREE).is_ok() {
-                        return Visited::Freed;
+                        return VisitOutcome::Freed;
                     }
                 }
                 State::Retired => {
                     if node.decide(word, word.retired_and_unlinked()).is_ok() {
-                        return Visited::Freed;
+                        return VisitOutcome::Freed;
                     }
                 }
                 State::Orphan => {
                     self.free_orphan(number);
-                    return Visited::Freed;
+                    return VisitOutcome::Freed;
                 }
                 other => unreachable!("a linked node is {other:?}"),
             }
