@@ -68,26 +68,26 @@ impl<T> Shard<T> {
     /// Looks at a piece of some slot, and frees nodes that nobody needs. The
     /// next call goes on where this one ends.
     pub(super) fn sweep_piece(&self, now: u64) -> usize {
-        let _hands = self.hands();
+        let _taker = self.begin_taking();
         let at = self.cursor.load(Relaxed);
         // What is left of the slot that the sweep is at, but not its new chain.
-        if let Some(freed) = self.sweep_hand(Place::at(at), now, true) {
+        if let Some(freed) = self.sweep_some(Place::at(at), now, true) {
             return freed;
         }
         let Some(next) = self.next_occupied(at) else { return 0 };
         self.cursor.store(next.index(), Relaxed);
-        self.sweep_hand(next, now, false).unwrap_or(0)
+        self.sweep_some(next, now, false).unwrap_or(0)
     }
 
     /// Sweeps the whole shard once.
     pub(super) fn sweep(&self, now: u64) -> usize {
-        let (mut freed, _hands) = (0, self.hands());
+        let (mut freed, _taker) = (0, self.begin_taking());
         for place in (0..LEVELS * SLOTS).map(Place::at) {
             if self.occupied[place.level as usize].load(Acquire) >> place.position & 1 == 0 {
                 continue;
             }
             let mut is_taken = false;
-            while let Some(more) = self.sweep_hand_of(place, now, &mut is_taken) {
+            while let Some(more) = self.sweep_some_of(place, now, &mut is_taken) {
                 freed += more;
             }
             self.settle(place);
@@ -95,14 +95,14 @@ impl<T> Shard<T> {
         freed
     }
 
-    fn sweep_hand(&self, place: Place, now: u64, mut is_taken: bool) -> Option<usize> {
-        self.sweep_hand_of(place, now, &mut is_taken)
+    fn sweep_some(&self, place: Place, now: u64, mut is_taken: bool) -> Option<usize> {
+        self.sweep_some_of(place, now, &mut is_taken)
     }
 
-    fn sweep_hand_of(&self, place: Place, now: u64, is_taken: &mut bool) -> Option<usize> {
-        let mut hand = self.hand(place, now, PIECE, is_taken, |_| ())?;
+    fn sweep_some_of(&self, place: Place, now: u64, is_taken: &mut bool) -> Option<usize> {
+        let mut taken = self.take_some(place, now, PIECE, is_taken, |_| ())?;
         let mut freed = 0;
-        while let Some(number) = hand.next() {
+        while let Some(number) = taken.next() {
             freed +=
                 usize::from(matches!(self.visit(number, now, Purpose::Sweep), VisitOutcome::Freed));
         }

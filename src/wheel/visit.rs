@@ -109,7 +109,7 @@ impl<T> Shard<T> {
                             }
                         }
                         None => {
-                            if let Some(linked) = self.keep(numbered, word, fixed, now) {
+                            if let Some(linked) = self.relink(numbered, word, fixed, now) {
                                 return VisitOutcome::Relinked(linked);
                             }
                         }
@@ -136,7 +136,7 @@ impl<T> Shard<T> {
 
     /// Links a live node again. `None` if its word is not `word` any more, or
     /// its fixed deadline not `fixed`.
-    fn keep(
+    fn relink(
         &self,
         numbered: Numbered<'_, T>,
         word: Word,
@@ -183,13 +183,13 @@ fn idle_is_still<T>(node: &Node<T>, idle: u64, kept: Word, now: u64) -> bool {
 
 /// Nodes whose link the holder owns. Those that are left when it is dropped,
 /// by a panic say, are linked again.
-pub(super) struct Hand<'a, T> {
+pub(super) struct TakenNodes<'a, T> {
     shard: &'a Shard<T>,
     chain: Chain,
     now: u64,
 }
 
-impl<'a, T> Hand<'a, T> {
+impl<'a, T> TakenNodes<'a, T> {
     pub(super) fn new(shard: &'a Shard<T>, chain: Chain, now: u64) -> Self {
         Self { shard, chain, now }
     }
@@ -206,7 +206,7 @@ impl<'a, T> Hand<'a, T> {
     }
 }
 
-impl<T> Drop for Hand<'_, T> {
+impl<T> Drop for TakenNodes<'_, T> {
     fn drop(&mut self) {
         while let Some(number) = self.next() {
             self.shard.visit(number, self.now, Purpose::Sweep);
