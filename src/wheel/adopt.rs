@@ -33,9 +33,9 @@ use crate::sync::atomic::Ordering::*;
 
 /// Nodes that an insert tries to adopt before it makes one.
 #[cfg(not(feature = "loom"))]
-const TRIES: usize = 4;
+const ADOPTION_ATTEMPTS: usize = 4;
 #[cfg(feature = "loom")]
-const TRIES: usize = 2;
+const ADOPTION_ATTEMPTS: usize = 2;
 
 /// A node filled with a new timer.
 #[derive(Clone, Copy)]
@@ -91,8 +91,8 @@ impl<T> Shard<T> {
 
     /// A node from the free list.
     fn reuse(&self, new: &mut New<T>) -> Option<Filled> {
-        let mut busy = [0; TRIES];
-        let filled = (0..TRIES).find_map(|index| {
+        let mut busy = [0; ADOPTION_ATTEMPTS];
+        let filled = (0..ADOPTION_ATTEMPTS).find_map(|index| {
             let number = self.free.pop(&self.arena)?;
             match self.claim(number, new) {
                 Ok(filled) => Some(filled),

@@ -10,7 +10,7 @@
 //! *All*: a scan that fires all visits every slot, whatever the hint and its
 //! start say.
 //!
-//! *In pieces*: a chain longer than `PIECE` goes into the slot's rest at once,
+//! *In pieces*: a chain longer than `NODES_PER_PIECE` goes into the slot's rest at once,
 //! where other drivers share it; what a driver has in hand, and what a
 //! panic in the callback makes it link again, is at most a piece. A budget
 //! ends a scan between two nodes. (Of two threads that take a long chain of
@@ -40,9 +40,9 @@ use crate::sync::atomic::Ordering::*;
 
 /// The most nodes that one thread takes at once.
 #[cfg(not(feature = "loom"))]
-pub(super) const PIECE: u32 = 32;
+pub(super) const NODES_PER_PIECE: u32 = 32;
 #[cfg(feature = "loom")]
-pub(super) const PIECE: u32 = 1;
+pub(super) const NODES_PER_PIECE: u32 = 1;
 
 /// What a scan knows of the hint and of what it has passed.
 struct Scan {
@@ -121,7 +121,7 @@ impl<T> Shard<T> {
     ) {
         let mut is_taken = false;
         loop {
-            let most = PIECE.min(u32::try_from(*budget).unwrap_or(PIECE));
+            let most = NODES_PER_PIECE.min(u32::try_from(*budget).unwrap_or(NODES_PER_PIECE));
             let taken =
                 self.take_some(place, now, most, &mut is_taken, |lowered| scan.lowered(lowered));
             let Some(mut taken) = taken else { return };
@@ -179,7 +179,7 @@ impl<T> Shard<T> {
         let (mut number, mut len) = (first, 0);
         while number != 0 {
             len += 1;
-            if len > PIECE {
+            if len > NODES_PER_PIECE {
                 return None;
             }
             number = self.arena.next(number);

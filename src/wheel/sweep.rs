@@ -10,7 +10,7 @@
 //! is lost to inserts until a visitor meets it. So once there are half as many
 //! nodes again as there were ever handles, whoever wants another one first
 //! looks at a piece of some slot. Until the bound is reached that is a piece
-//! for each node made, `PIECE` times as many as there are, so a whole pass is
+//! for each node made, `NODES_PER_PIECE` times as many as there are, so a whole pass is
 //! over long before; only threads that sleep with nodes in hand can bring an
 //! insert to the bound, and it then sweeps on, a whole pass at most, before it
 //! takes a node beyond the bound rather than wait.
@@ -18,7 +18,7 @@
 //! *Progress*: lock-free; a piece at a time, so no insert pauses for long. No
 //! sweep runs inside cancel.
 
-use super::advance::PIECE;
+use super::advance::NODES_PER_PIECE;
 use super::level::{LEVELS, Place, SLOTS};
 use super::shard::Shard;
 use super::visit::{Purpose, VisitOutcome};
@@ -27,9 +27,9 @@ use crate::sync::atomic::Ordering::*;
 /// The constant of the bound, less the threads that may each make a node
 /// between looking and making.
 #[cfg(not(feature = "loom"))]
-const SPARE: u64 = 1024 - 64;
+const SPARE_NODES: u64 = 1024 - 64;
 #[cfg(feature = "loom")]
-const SPARE: u64 = 2;
+const SPARE_NODES: u64 = 2;
 
 /// May another node be made?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,15 +54,15 @@ impl<T> Shard<T> {
             peak = handles;
         }
         match u64::from(self.arena.made()) {
-            made if made < peak + peak / 2 + SPARE / 2 => Room::Ample,
-            made if made < 2 * peak + SPARE => Room::Scarce,
+            made if made < peak + peak / 2 + SPARE_NODES / 2 => Room::Ample,
+            made if made < 2 * peak + SPARE_NODES => Room::Scarce,
             _ => Room::None,
         }
     }
 
     /// How many pieces a pass over the whole shard has at most.
     pub(super) fn pieces(&self) -> usize {
-        1 + LEVELS * SLOTS + (self.arena.made() / PIECE) as usize
+        1 + LEVELS * SLOTS + (self.arena.made() / NODES_PER_PIECE) as usize
     }
 
     /// Looks at a piece of some slot, and frees nodes that nobody needs. The
@@ -100,7 +100,7 @@ impl<T> Shard<T> {
     }
 
     fn sweep_some_of(&self, place: Place, now: u64, is_taken: &mut bool) -> Option<usize> {
-        let mut taken = self.take_some(place, now, PIECE, is_taken, |_| ())?;
+        let mut taken = self.take_some(place, now, NODES_PER_PIECE, is_taken, |_| ())?;
         let mut freed = 0;
         while let Some(number) = taken.next() {
             freed +=
