@@ -142,7 +142,7 @@ impl<K: 'static, T, C: Clock> Gate<K, T, C> {
     /// How many sessions an eviction would choose from, at most; 0 if the gate
     /// evicts nobody.
     pub fn candidates(&self) -> usize {
-        self.core.candidates.as_ref().map_or(0, |candidates| candidates.len())
+        self.core.candidates.as_ref().map_or(0, |candidates| candidates.count())
     }
 
     /// What the gate holds and has done so far.
