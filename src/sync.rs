@@ -18,6 +18,7 @@ pub(crate) mod cell;
 mod const_fn;
 pub(crate) mod counted;
 pub(crate) mod epoch;
+pub(crate) mod handed_on;
 pub(crate) mod heap;
 pub(crate) mod sleep;
 pub(crate) mod striped_arc;

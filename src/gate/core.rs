@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::closed::ClosedWord;
 use super::decide::candidates::Candidates;
 use super::session::reason::CloseReason;
-use super::session::unreported::Unreported;
 use super::settings::config::{GateConfig, NEVER, Rate};
 use super::stats::Tallies;
 use crate::admission::AdmissionCounter;
@@ -18,6 +17,7 @@ use crate::rate::SlidingWindow;
 use crate::sync::alarm::Alarm;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, load_settled};
 use crate::sync::counted::{Counted, HasCount};
+use crate::sync::handed_on::HandedOn;
 use crate::wheel::{FirstEnd, TimerWheel};
 
 /// When to come back where that is not known: no timeout will end a session, or a
@@ -34,7 +34,7 @@ pub(crate) struct Core<R: HasCount, C> {
     pub(crate) wheel: TimerWheel<Counted<R>, C>,
     /// `None` if the gate evicts nobody.
     pub(super) candidates: Option<Candidates>,
-    pub(super) unreported: Unreported<R>,
+    pub(super) unreported: HandedOn<R>,
     pub(super) first_end: FirstEnd,
     pub(super) tallies: Tallies,
     pub(crate) timeouts: Timeouts,
@@ -55,7 +55,7 @@ impl<R: HasCount, C: Clock> Core<R, C> {
             rate,
             candidates: Candidates::of(config, wheel.shards()),
             wheel,
-            unreported: Unreported::new(),
+            unreported: HandedOn::new(),
             first_end: FirstEnd::unknown(),
             tallies: Tallies::new(),
             timeouts: Timeouts::of(config),

@@ -67,7 +67,8 @@ impl Order {
     }
 
     pub(crate) fn key_of(&self, id: SlotId) -> Option<u64> {
-        let slot = self.step(Ordering::Relaxed, |slots| slots.get(&(id.branch, id.number)).copied());
+        let slot =
+            self.step(Ordering::Relaxed, |slots| slots.get(&(id.branch, id.number)).copied());
         slot.map(|slot| slot.key).filter(|key| *key != 0)
     }
 
@@ -78,7 +79,8 @@ impl Order {
         not_after: u64,
     ) -> Found<S> {
         let least = |slots: &mut Slots| {
-            let may_go = slots.iter().filter_map(|(at, slot)| Some((slot.bound?, *at, slot.lowered)));
+            let may_go =
+                slots.iter().filter_map(|(at, slot)| Some((slot.bound?, *at, slot.lowered)));
             may_go.min()
         };
         loop {

@@ -11,7 +11,10 @@ const LOOKS: u64 = 4;
 
 /// How long a driver may sleep from this moment on. Never longer than the
 /// shortest timeout, so that none that starts meanwhile ends before it wakes.
-pub(super) fn may_sleep<R: HasCount, C: Clock>(core: &Core<R, C>, (now, rounded_up): BothWays) -> Duration {
+pub(super) fn may_sleep<R: HasCount, C: Clock>(
+    core: &Core<R, C>,
+    (now, rounded_up): BothWays,
+) -> Duration {
     let next = core.next_deadline().unwrap_or(u64::MAX);
     // What is due may not be so yet by a clock that lies behind: it is looked at a
     // few times until it surely is. And the wheel may not know better than the past

@@ -51,12 +51,12 @@ mod timer_wheel;
 mod visit;
 mod word;
 
+pub(crate) use claim::{Look, Unused};
 pub use deadline::{Deadline, Deadlines, FixedDeadline};
 pub use drive::Advanced;
 pub use error::{Expired, HoldError, WheelFull};
 pub(crate) use first_end::{ENDLESS, FirstEnd};
 pub(crate) use horizon::lasts_a_century;
-pub(crate) use claim::{Look, Unused};
 pub(crate) use node::TimerId;
 pub(crate) use timer::LastHold;
 pub use timer::{Hold, Timer};

@@ -160,7 +160,9 @@ impl<T, C> TimerWheel<T, C> {
         match self.shard(index).insert(now, deadlines, payload, Word::live) {
             // SAFETY: inserted just now, and nobody else has the number.
             #[allow(unsafe_code)]
-            Ok(number) => Ok(unsafe { Timer::new(self.shards[index], TimerId::new(index as u32, number)) }),
+            Ok(number) => {
+                Ok(unsafe { Timer::new(self.shards[index], TimerId::new(index as u32, number)) })
+            }
             Err(payload) => Err(WheelFull::new(payload)),
         }
     }

@@ -15,7 +15,7 @@
 //! admission alike.
 //!
 //! *Report*: the evictor has the timer's payload, so no driver gets it from the wheel. It
-//! hands it on to the next one (`session/unreported.rs`).
+//! hands it on to the next one (`sync/handed_on.rs`).
 //!
 //! *Choice*: the first in the order at an instant of the search (`src/order`). A thread that
 //! ends an activity and stalls between reading the clock and

@@ -1,5 +1,5 @@
 //! One session, from its reservation to the drop of its owner. In the order to
-//! read: `reason.rs`, `unreported.rs`, `phase.rs`, `terms.rs`, `record.rs`, `handle.rs`, `owner.rs`, `expire.rs`.
+//! read: `reason.rs`, `phase.rs`, `terms.rs`, `record.rs`, `handle.rs`, `owner.rs`, `expire.rs`.
 //!
 //! *What may never happen here*: a second end, or an end without a reason; an end
 //! that two parties report; a slot that goes back while its owner lives, or
@@ -12,7 +12,6 @@ pub(super) mod phase;
 pub(super) mod reason;
 pub(super) mod record;
 pub(super) mod terms;
-pub(super) mod unreported;
 
 pub use handle::{Activity, SessionHandle};
 pub use owner::{Reservation, Session};

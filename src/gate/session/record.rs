@@ -20,7 +20,7 @@
 //! about to do (`expire.rs`).
 //!
 //! *The report of an end*: whoever gets the payload of the timer reports the end, if the
-//! phase says that a driver does; an evictor hands it on to one (`unreported.rs`). An
+//! phase says that a driver does; an evictor hands it on to one (`sync/handed_on.rs`). An
 //! end by a call is reported by that call's return.
 //!
 //! *The slot* goes back when the owner is dropped, since only then are the session's
@@ -44,13 +44,13 @@ use std::ptr::null_mut;
 use super::phase::{End, Phase, PhaseWord, ReportedBy};
 use super::reason::{CloseReason, Closed, EnterError};
 use super::terms::{InitialPhase, LIFE_BITS, Terms, WAITS_FOR_INIT, ends};
-use super::unreported::Linked;
 use crate::clock::Clock;
 use crate::gate::core::Core;
 use crate::gate::decide::rejected::Cause;
 use crate::gate::settings::config::NEVER;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use crate::sync::counted::{Counted, HasCount};
+use crate::sync::handed_on::Linked;
 use crate::sync::striped_arc::ArcStripe;
 use crate::wheel::{ENDLESS, HoldError, LastHold, Timer};
 
@@ -92,7 +92,7 @@ impl<T, C> Linked for Record<T, C> {
         &self.unreported
     }
 
-    fn is_to_be_reported(&self) -> bool {
+    fn is_wanted(&self) -> bool {
         self.phase.to_be_reported().is_some()
     }
 }
