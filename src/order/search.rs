@@ -109,7 +109,7 @@ impl Order {
     #[inline]
     pub fn leave(&self, id: SlotId) {
         if let Some(slot) = self.branch(id).slot(id.number) {
-            slot.key().store(0, Relaxed);
+            slot.key().store(0, Release);
             let was = slot.bound().clear();
             if was != NOBODY {
                 slot.raise_above(was);
@@ -120,7 +120,7 @@ impl Order {
     /// The key under which the slot's entry entered, if it has not left.
     #[inline]
     pub fn key_of(&self, id: SlotId) -> Option<u64> {
-        let key = self.branch(id).slot(id.number)?.key().load(Relaxed);
+        let key = self.branch(id).slot(id.number)?.key().load(Acquire);
         (key != 0).then_some(key)
     }
 
@@ -163,6 +163,9 @@ impl Order {
         let id = SlotId { branch: lowest.branch, number: lowest.first + slot.number() as u32 };
         // Before the look: a lower that comes after it makes the raise fail.
         let word = slot.bound().load();
+        if word.bound() == NOBODY {
+            return None;
+        }
         let bound = match look(id) {
             Look::MayGo { key, seen } if key.min(MOST_KEY) <= latest => {
                 return Some(Found::First { id, seen });
