@@ -11,7 +11,7 @@ use loom::sync::atomic::AtomicUsize;
 
 use crate::linearize::{History, Spec};
 use crate::product::order_model::{Found, Look, Order, SlotId};
-use crate::support::{Shared, model, race};
+use crate::support::{Shared, model, model_with, race};
 
 /// The word of an entry, which its owner, its users and the searches decide on.
 struct Word {
@@ -141,6 +141,47 @@ impl Bench {
     }
 }
 
+/// Nobody is ever busy: who has entered may go until it leaves. Fewer steps than a
+/// `Bench` takes.
+#[derive(Clone)]
+struct NeverBusy(Shared<Order>);
+
+impl NeverBusy {
+    fn new() -> Self {
+        Self(Shared::new(Order::new(1)))
+    }
+
+    fn thread(&self, body: impl FnOnce(&Self) + Send + 'static) -> Thread {
+        let order = self.clone();
+        Box::new(move || body(&order))
+    }
+
+    fn enter(&self, number: u32, key: u64) {
+        self.0.enter(id(number), key).expect("there is memory");
+    }
+
+    fn leave(&self, number: u32) {
+        self.0.leave(id(number));
+    }
+
+    /// The number of the oldest.
+    fn oldest(&self) -> Option<u32> {
+        let look = |id| self.0.key_of(id).map_or(Look::Gone, |key| Look::MayGo { key, seen: key });
+        match self.0.search(look, 0, u64::MAX) {
+            Found::First { id, .. } => Some(id.number),
+            _ => None,
+        }
+    }
+
+    /// When all threads are done, these come out, one after the other.
+    #[track_caller]
+    fn assert_holds(&self, numbers: &[u32]) {
+        let next = || self.oldest().inspect(|&oldest| self.leave(oldest));
+        let all: Vec<u32> = std::iter::from_fn(next).collect();
+        assert_eq!(all, numbers);
+    }
+}
+
 /// A search marks it as busy, while it is freed.
 #[test]
 fn who_is_woken_is_found() {
@@ -158,7 +199,7 @@ fn who_is_woken_is_found() {
 /// ... and another search comes by.
 #[test]
 fn who_is_woken_is_found_although_two_search() {
-    model(|| {
+    model_with(1, || {
         let bench = Bench::new(&[id(1)], BUSY);
         bench.enter(id(1), 1);
         race([
@@ -192,16 +233,13 @@ fn who_is_woken_twice_is_found() {
 /// One leaves, and raises what is above; this one enters.
 fn enters_as_another_leaves(number: u32) {
     model(move || {
-        let bench = Bench::new(&[id(1), id(number)], FREE);
-        bench.enter(id(1), 1);
+        let order = NeverBusy::new();
+        order.enter(1, 1);
         race([
-            bench.thread(|bench| bench.end(id(1))),
-            bench.thread(move |bench| {
-                bench.enter(id(number), 2);
-                assert!(bench.oldest().is_some(), "it is passed over");
-            }),
+            order.thread(|order| order.leave(1)),
+            order.thread(move |order| order.enter(number, 2)),
         ]);
-        bench.assert_holds(&[2]);
+        order.assert_holds(&[number]);
     });
 }
 
@@ -221,19 +259,19 @@ fn who_enters_a_tree_as_another_leaves_is_found() {
 }
 
 /// One leaves and this one enters, while a search finds bounds that are too low and raises
-/// them.
+/// them. One preemption is enough: the search may read words as they were.
 fn enters_as_a_search_raises(number: u32) {
-    model(move || {
-        let bench = Bench::new(&[id(1), id(number)], FREE);
-        bench.enter(id(1), 1);
+    model_with(1, move || {
+        let order = NeverBusy::new();
+        order.enter(1, 1);
         race([
-            bench.thread(move |bench| {
-                bench.end(id(1));
-                bench.enter(id(number), 2);
+            order.thread(move |order| {
+                order.leave(1);
+                order.enter(number, 2);
             }),
-            bench.thread(|bench| _ = bench.oldest()),
+            order.thread(|order| _ = order.oldest()),
         ]);
-        bench.assert_holds(&[2]);
+        order.assert_holds(&[number]);
     });
 }
 
@@ -254,16 +292,16 @@ fn a_search_raises_no_tree_over_who_enters() {
 
 /// Two enter; the second finds somebody, whatever the first has done.
 fn two_enter(first: u32, second: u32) {
-    model(move || {
-        let bench = Bench::new(&[id(first), id(second)], FREE);
+    model_with(1, move || {
+        let order = NeverBusy::new();
         race([
-            bench.thread(move |bench| bench.enter(id(first), 1)),
-            bench.thread(move |bench| {
-                bench.enter(id(second), 2);
-                assert!(bench.oldest().is_some(), "it is passed over");
+            order.thread(move |order| order.enter(first, 1)),
+            order.thread(move |order| {
+                order.enter(second, 2);
+                assert!(order.oldest().is_some(), "it is passed over");
             }),
         ]);
-        bench.assert_holds(&[1, 2]);
+        order.assert_holds(&[first, second]);
     });
 }
 
@@ -292,15 +330,9 @@ fn of_two_that_enter_a_new_chunk_each_is_found() {
 #[test]
 fn who_enters_is_found_whoever_searches() {
     model(|| {
-        let bench = Bench::new(&[id(1)], FREE);
-        race([
-            bench.thread(|bench| bench.enter(id(1), 1)),
-            bench.thread(|bench| {
-                let found = bench.oldest();
-                assert!(found.is_none_or(|found| found == 1), "{found:?}");
-            }),
-        ]);
-        bench.assert_holds(&[1]);
+        let order = NeverBusy::new();
+        race([order.thread(|order| order.enter(1, 1)), order.thread(|order| _ = order.oldest())]);
+        order.assert_holds(&[1]);
     });
 }
 
@@ -338,19 +370,17 @@ fn a_look_sees_what_was_done_before_the_enter() {
 #[test]
 fn a_late_wake_hides_nobody() {
     model(|| {
-        let bench = Bench::new(&[id(1), id(2)], FREE);
-        bench.enter(id(1), 1);
-        bench.enter(id(2), 2);
+        let order = NeverBusy::new();
+        order.enter(1, 1);
+        order.enter(2, 2);
         race([
-            bench.thread(|bench| bench.order.wake(id(1), 1)),
-            bench.thread(|bench| {
-                bench.end(id(1));
-                bench.word(id(1)).set(FREE);
-                bench.enter(id(1), 3);
-                assert_eq!(bench.oldest(), Some(2), "the older of two is free");
+            order.thread(|order| order.0.wake(id(1), 1)),
+            order.thread(|order| {
+                order.leave(1);
+                order.enter(1, 3);
             }),
         ]);
-        bench.assert_holds(&[2, 3]);
+        order.assert_holds(&[2, 1]);
     });
 }
 
@@ -474,12 +504,13 @@ fn two_evictions_of_one_entry_end_it_once() {
 #[test]
 fn a_search_waits_for_no_waker() {
     model(|| {
-        let bench = Bench::new(&[id(1), id(2)], FREE);
-        bench.enter(id(2), 2);
+        let order = NeverBusy::new();
+        order.enter(2, 2);
         race([
-            bench.thread(|bench| bench.enter(id(1), 1)),
-            bench.thread(|bench| assert!(bench.oldest().is_some())),
+            order.thread(|order| order.enter(1, 1)),
+            order.thread(|order| assert!(order.oldest().is_some())),
         ]);
+        order.assert_holds(&[1, 2]);
     });
 }
 
