@@ -196,14 +196,13 @@ fn who_is_woken_is_found() {
     });
 }
 
-/// ... and another search comes by.
+/// ... by a search that is held up since, and this one sees the mark.
 #[test]
-fn who_is_woken_is_found_although_two_search() {
-    model_with(1, || {
-        let bench = Bench::new(&[id(1)], BUSY);
+fn who_is_woken_is_found_although_another_search_marked_it() {
+    model(|| {
+        let bench = Bench::new(&[id(1)], MARKED);
         bench.enter(id(1), 1);
         race([
-            bench.thread(|bench| _ = bench.oldest()),
             bench.thread(|bench| _ = bench.oldest()),
             bench.thread(|bench| bench.free(id(1), 1)),
         ]);
@@ -385,8 +384,8 @@ fn a_late_wake_hides_nobody() {
 }
 
 /// The older one may go before the younger may, so the younger is never the first.
-fn the_older_is_woken_first(older: SlotId, younger: SlotId) {
-    model(move || {
+fn the_older_is_woken_first(preemptions: usize, older: SlotId, younger: SlotId) {
+    model_with(preemptions, move || {
         let bench = Bench::new(&[older, younger], BUSY);
         bench.enter(older, 1);
         assert_eq!(bench.oldest(), None);
@@ -407,17 +406,17 @@ fn the_older_is_woken_first(older: SlotId, younger: SlotId) {
 
 #[test]
 fn the_first_of_a_tree_is_the_oldest() {
-    the_older_is_woken_first(id(1), id(5));
+    the_older_is_woken_first(2, id(1), id(5));
 }
 
 #[test]
 fn the_first_of_two_trees_is_the_oldest() {
-    the_older_is_woken_first(id(9), id(1));
+    the_older_is_woken_first(1, id(9), id(1));
 }
 
 #[test]
 fn the_first_of_two_branches_is_the_oldest() {
-    the_older_is_woken_first(in_branch(0, 1), in_branch(1, 1));
+    the_older_is_woken_first(1, in_branch(0, 1), in_branch(1, 1));
 }
 
 /// One is woken before the other leaves: at no instant may nobody go.

@@ -5,8 +5,8 @@
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
-//! | publishing a chunk, CAS | `Release` | loads of its pointer | a tree is used before it is zeroed | |
-//! | loading its pointer | `Acquire` | its publication | the same, from the other side | |
+//! | publishing a chunk, CAS | `Release` | loads of its pointer | a tree is used before it is zeroed | `of_two_that_enter_a_block_each_is_found` |
+//! | loading its pointer | `Acquire` | its publication | the same, from the other side | `of_two_that_enter_a_block_each_is_found` |
 
 use std::ptr::{self, NonNull};
 

@@ -12,6 +12,9 @@
 //! brought down in between, then at the look nobody with a key below the least bound
 //! was announced. So it is with the answer that nobody may go.
 //!
+//! *Why it is so of who may not go*: a raise releases and a load acquires, so whoever sees
+//! that one has gone sees who was woken before.
+//!
 //! *Progress*: lock-free. A search begins again because its own raise went through, or
 //! another thread's CAS did.
 
@@ -36,7 +39,8 @@ pub struct SlotId {
     pub number: u32,
 }
 
-/// What the caller says about the entry of a slot.
+/// What the caller says about the entry of a slot, from a load or a read-modify-write that
+/// acquires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look<S> {
     /// It may not go now. It is marked, by a read-modify-write that whoever makes it free

@@ -16,9 +16,10 @@
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
-//! | publishing a block, CAS | `Release` | loads of its pointer | a slot is used before it is zeroed | |
-//! | loading its pointer | `Acquire` | its publication | the same, from the other side | |
-//! | a key's load and store | `Relaxed` | nothing | the lower that follows the store releases it | |
+//! | publishing a block, CAS | `Release` | loads of its pointer | a slot is used before it is zeroed | `of_two_that_enter_a_block_each_is_found` |
+//! | loading its pointer | `Acquire` | its publication | the same, from the other side | `of_two_that_enter_a_block_each_is_found` |
+//! | a key's store | `Relaxed` | nothing | the lower that follows releases it | |
+//! | its store of 0, its load | `Release`, `Acquire` | each other | a look sees that one has left, and not who was woken before | `nobody_is_not_said_while_one_may_go` |
 
 use std::array::from_fn;
 use std::ptr::{self, NonNull};

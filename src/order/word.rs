@@ -11,7 +11,15 @@
 //! *Invariant*: while the version is the same, the bound only goes up. So a word never
 //! comes back unless the version has gone round.
 //!
-//! *Linearization points*: lower, raise → their CAS.
+//! *Linearization points*: lower, raise, clear → their CAS.
+//!
+//! | access | ordering | pairs with | without it | model that fails |
+//! |---|---|---|---|---|
+//! | lower's CAS | `Release` | the loads | a look does not see who has entered; a raise does not see what was lowered below | `a_look_sees_what_was_done_before_the_enter` |
+//! | the load | `Acquire` | lower's CAS | a raise sees that a lower is counted, and not the word below that it lowered | `who_enters_a_group_as_another_leaves_is_found` |
+//! | raise's and clear's CAS | `Release` | the loads | a search sees that one has left, not who was woken before, and says that nobody may go | `nobody_is_not_said_while_one_may_go` |
+//! | a row's loads | `Acquire` | raise's and clear's CAS | the same, from the other side | `nobody_is_not_said_while_one_may_go` |
+//! | the guess | `Relaxed` | nothing | the CAS confirms it | |
 //!
 //! *Bounds*: a thread that is held up between its load of a word and its raise of it
 //! while exactly 65,536 lowers of that word, or a multiple, end on the same bound raises
