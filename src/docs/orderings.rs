@@ -37,6 +37,15 @@
 //! Giving back is a `Release` subtraction; the one that reaches zero follows it
 //! with an `Acquire` fence, as a reference count does, before it frees.
 //!
+//! # Order of evictions
+//!
+//! A lower releases and a raise acquires, word by word from the slot to the root, so a
+//! raise that sees that somebody was announced at a word sees the announcement below it.
+//! A raise releases too, although it announces nobody: a model found a search that
+//! saw that the last had left, and not that another had been woken before, and said that
+//! nobody may go while at each instant somebody could. For the same reason what a
+//! look reads acquires.
+//!
 //! # First end
 //!
 //! A search for the session that ends first (`wheel/first_end.rs`) begins with a
