@@ -51,8 +51,15 @@
 //! A search for the session that ends first (`wheel/first_end.rs`) begins with a
 //! write to its word, and every access to that word is `Relaxed`. Of the search and
 //! what happens meanwhile one sees the other by read-modify-writes on words that are
-//! written anyway: of a timer that is held, and of the count of commits of a thread, which
-//! the searcher reads by adding nothing, `AcqRel`. So nobody else pays for a fence.
+//! written anyway: of a timer that is held, and of the gate's count of slots, to which
+//! the searcher adds nothing, `AcqRel`. So nobody else pays for a fence, but for an
+//! eviction, which takes no slot of the count and adds nothing to it likewise.
+//!
+//! # References to a session
+//!
+//! A session counts its own references, with the orderings of `Arc`. Its owner, who gives
+//! the last two back at once, needs no decrement where a load that acquires says that there
+//! are only these.
 //!
 //! # Rate window
 //!
