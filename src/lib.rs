@@ -56,7 +56,6 @@ mod gate;
 mod limit;
 #[cfg(feature = "serde")]
 mod limit_serde;
-#[allow(dead_code, reason = "only its tests and models use all of it")]
 mod order;
 mod rate;
 mod reap;

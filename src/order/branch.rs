@@ -11,7 +11,7 @@
 use std::ptr::{self, NonNull};
 
 use super::made::Made;
-use super::tree::{BLOCK_BYTES, OutOfMemory, Slot, TREE_SLOTS, Tree};
+use super::tree::{OutOfMemory, Slot, TREE_SLOTS, Tree};
 use crate::sync::atomic::{AtomicPtr, Ordering::*, load_pointer};
 use crate::sync::heap;
 
@@ -108,12 +108,19 @@ impl Branch {
         }
     }
 
+    /// How many slots have an entry.
+    pub(super) fn entries(&self) -> usize {
+        let chunks = (0..CHUNKS).filter_map(|chunk| self.chunk(chunk));
+        chunks.flatten().map(Tree::entries).sum()
+    }
+
     /// How many bytes it has allocated.
+    #[cfg(all(test, not(feature = "loom")))]
     pub(super) fn bytes(&self) -> usize {
         let mut bytes = 0;
         for trees in (0..CHUNKS).filter_map(|chunk| self.chunk(chunk)) {
             let blocks: usize = trees.iter().map(Tree::blocks).sum();
-            bytes += size_of_val(trees) + blocks * BLOCK_BYTES;
+            bytes += size_of_val(trees) + blocks * super::tree::BLOCK_BYTES;
         }
         bytes
     }

@@ -19,6 +19,9 @@
 //! the word. A lower that comes between has changed the version (`word.rs`); one that had
 //! passed before is seen below; one that comes later lowers the word again.
 //!
+//! *Read in this order*: `word.rs`, `made.rs`, `root.rs`, `tree.rs`, `branch.rs`,
+//! `search.rs`. The gate's models take it as one step an operation (`in_one_step.rs`).
+//!
 //! *Linearization points, and why what is found is the first*: in `search.rs`.
 //!
 //! | race | ruling |
@@ -38,6 +41,8 @@
 //! *Checked by*: `loom-tests/order.rs` and its mutants, `order_tests.rs`.
 
 mod branch;
+#[cfg(feature = "loom")]
+mod in_one_step;
 mod made;
 mod root;
 mod search;
@@ -48,9 +53,11 @@ mod word;
 #[doc(hidden)]
 pub mod model;
 
-#[allow(unused_imports)]
-pub(crate) use search::{Found, Look, Order, SlotId};
-#[allow(unused_imports)]
+#[cfg(feature = "loom")]
+pub(crate) use in_one_step::Order;
+#[cfg(not(feature = "loom"))]
+pub(crate) use search::Order;
+pub(crate) use search::{Found, Look, SlotId};
 pub(crate) use tree::OutOfMemory;
 
 #[cfg(all(test, not(feature = "loom")))]

@@ -44,6 +44,7 @@ const BLOCKS: usize = FAN_OUT.2;
 const BLOCK_SLOTS: usize = GROUP_SLOTS * GROUPS;
 pub(super) const TREE_SLOTS: usize = BLOCK_SLOTS * BLOCKS;
 
+#[cfg(all(test, not(feature = "loom")))]
 pub(super) const BLOCK_BYTES: usize = size_of::<Block>();
 
 /// There is no memory for the slot of an entry.
@@ -146,7 +147,15 @@ impl Tree {
         Some(way(slot))
     }
 
+    /// How many slots have an entry.
+    pub(super) fn entries(&self) -> usize {
+        let blocks = (0..BLOCKS).filter_map(|block| self.block(block));
+        let keys = blocks.flat_map(|block| block.keys.iter().flatten());
+        keys.filter(|key| key.load(Relaxed) != 0).count()
+    }
+
     /// How many blocks there are.
+    #[cfg(all(test, not(feature = "loom")))]
     pub(super) fn blocks(&self) -> usize {
         self.blocks.iter().filter(|block| !load_pointer(block).is_null()).count()
     }
