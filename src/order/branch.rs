@@ -109,7 +109,7 @@ impl Branch {
     }
 
     /// How many bytes it has allocated.
-    #[cfg(test)]
+    #[cfg(all(test, not(feature = "loom")))]
     pub(super) fn bytes(&self) -> usize {
         let mut bytes = 0;
         for trees in (0..CHUNKS).filter_map(|chunk| self.chunk(chunk)) {

@@ -19,6 +19,9 @@
 //! the word. A lower that comes between has changed the version (`word.rs`); one that had
 //! passed before is seen below; one that comes later lowers the word again.
 //!
+//! *Read in this order*: `word.rs`, `made.rs`, `root.rs`, `tree.rs`, `branch.rs`,
+//! `search.rs`.
+//!
 //! *Linearization points, and why what is found is the first*: in `search.rs`.
 //!
 //! | race | ruling |

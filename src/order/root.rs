@@ -1,4 +1,4 @@
-//! Read after `word.rs`. The word above all others of a tree. Beside it is counted
+//! Read after `made.rs`. The word above all others of a tree. Beside it is counted
 //! how often a lower has brought its bound down: a newcomer, whose key is the
 //! highest there is, seldom does.
 //!

@@ -240,7 +240,7 @@ impl Order {
     }
 
     /// How many bytes it has allocated for its slots.
-    #[cfg(test)]
+    #[cfg(all(test, not(feature = "loom")))]
     pub fn bytes(&self) -> usize {
         self.branches.iter().map(|branch| branch.bytes()).sum()
     }

@@ -145,7 +145,7 @@ impl Tree {
     }
 
     /// How many bytes its blocks take.
-    #[cfg(test)]
+    #[cfg(all(test, not(feature = "loom")))]
     pub(super) fn block_bytes(&self) -> usize {
         let blocks = self.blocks.iter().filter(|block| !load_pointer(block).is_null());
         blocks.count() * size_of::<Block>()
