@@ -122,8 +122,8 @@ impl Order {
         is_first
     }
 
-    /// Prepared and entered at once, for tests. A newcomer may go, under this key, which is not 0. Fails, and changes nothing, if
-    /// there is no memory for its slot.
+    /// A newcomer is prepared and has entered at once, for tests, under this key, which is
+    /// not 0.
     #[cfg(any(test, feature = "loom"))]
     pub fn enter(&self, id: SlotId, key: u64) -> Result<(), OutOfMemory> {
         let slot = self.branch(id).provide(id.number)?;
