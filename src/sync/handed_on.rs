@@ -7,6 +7,8 @@
 //!
 //! *Invariant*: a value is put here once. Whoever takes the values
 //! passes each on, or puts it back: also one that is stopped by a panic.
+//! When nobody takes any more the list is closed: what is in it goes, and so does what is
+//! put later, by an owner that had others in hand.
 //!
 //! *Those that nobody wants any more*, because their owner has left: if nobody takes, they
 //! would be kept for ever, so owners that leave take them out now and then, when there are
@@ -19,11 +21,11 @@
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
-//! | the push, CAS | `Release` | the take | the link is read before it is written | `what_is_handed_on_is_taken_once` |
-//! | the take, swap | `Acquire` | the push | the same, from the other side | `what_is_handed_on_is_taken_once` |
+//! | the push, CAS | `Release` | the take, the close | the link is read before it is written | `what_is_handed_on_is_taken_once` |
+//! | the take, CAS; the close, swap | `Acquire` | the push | the same, from the other side | `what_is_handed_on_is_taken_once` |
 //! | the counts | `Relaxed` | nothing | they say when, not what | |
 //!
-//! *Progress*: a push is lock-free, a take wait-free.
+//! *Progress*: lock-free; a close is wait-free.
 
 use std::marker::PhantomData;
 use std::ptr::null_mut;
@@ -36,6 +38,9 @@ use super::counted::{Counted, HasCount};
 const FEW: usize = 16;
 #[cfg(feature = "loom")]
 const FEW: usize = 0;
+
+/// The first of a list that is closed: no value's address, which is even.
+const CLOSED: *mut () = std::ptr::without_provenance_mut(1);
 
 /// What can be in a list, once at a time.
 pub(crate) trait Linked: HasCount {
@@ -61,11 +66,16 @@ impl<R: HasCount> HandedOn<R> {
 
     /// Is there nothing?
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.load(Relaxed).is_null()
+        !is_value(self.first.load(Relaxed))
     }
 }
 
+fn is_value(first: *mut ()) -> bool {
+    !first.is_null() && first != CLOSED
+}
+
 impl<R: Linked> HandedOn<R> {
+    /// The value goes if the list is closed.
     pub(crate) fn put(&self, value: Counted<R>) {
         let raw = Counted::into_raw(value);
         let mut first = self.first.load(Relaxed);
@@ -73,6 +83,10 @@ impl<R: Linked> HandedOn<R> {
             // SAFETY: the reference is this thread's until it is pushed.
             #[allow(unsafe_code)]
             let value = std::mem::ManuallyDrop::new(unsafe { Counted::<R>::of_raw(raw) });
+            if first == CLOSED {
+                drop(std::mem::ManuallyDrop::into_inner(value));
+                return;
+            }
             value.next().store(first, Relaxed);
             match self.first.compare_exchange(first, raw, Release, Relaxed) {
                 Ok(_) => return,
@@ -83,11 +97,21 @@ impl<R: Linked> HandedOn<R> {
 
     /// All that there are.
     pub(crate) fn take(&self) -> Taken<'_, R> {
-        let first = match self.first.load(Relaxed).is_null() {
-            true => null_mut(),
-            false => self.first.swap(null_mut(), Acquire),
-        };
-        Taken { from: self, first }
+        let mut first = self.first.load(Relaxed);
+        while is_value(first) {
+            match self.first.compare_exchange(first, null_mut(), Acquire, Relaxed) {
+                Ok(_) => return Taken { from: self, first },
+                Err(other) => first = other,
+            }
+        }
+        Taken { from: self, first: null_mut() }
+    }
+
+    /// Nobody takes any more.
+    pub(crate) fn close(&self) {
+        let first = self.first.swap(CLOSED, Acquire);
+        // Nothing is put back when a drop panics: the list is closed.
+        Taken { from: self, first }.for_each(drop);
     }
 
     /// The owner of a value that was put here has left. Were others put back?
@@ -125,7 +149,7 @@ impl<R: Linked> Iterator for Taken<'_, R> {
     type Item = Counted<R>;
 
     fn next(&mut self) -> Option<Counted<R>> {
-        if self.first.is_null() {
+        if !is_value(self.first) {
             return None;
         }
         // SAFETY: it was pushed, and its take made the reference the taker's.

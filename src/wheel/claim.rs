@@ -17,6 +17,10 @@
 //! claimant does not: it takes the timer for one that is held, and whoever loses a claim
 //! tells if the timer was looked for.
 //!
+//! *Who keeps the handle*: the payload, or whoever does not end it before the payload is out.
+//! A timer that may be claimed is cancelled by `Timer::cancel_if_live`, which leaves the
+//! handle of one that is retired as it is (`an_owner_that_leaves_does_not_free_the_node_that_an_evictor_empties`).
+//!
 //! *Linearization points*: look → its load, or the CAS that leaves the mark; claim and
 //! retire → their CAS.
 //!
@@ -116,7 +120,8 @@ impl<T> Claim<'_, T> {
                 Ok(()) => {
                     self.shard.spent.fetch_add(1, Relaxed);
                     // SAFETY: who makes a timer `Retired` owns its payload; nobody fills
-                    // the node again while its handle is there.
+                    // the node again while its handle is there, and nobody ends that before
+                    // the payload is out.
                     return Ok(unsafe { self.node.take() });
                 }
                 Err(other) => word = other,

@@ -233,6 +233,29 @@ impl<T, C> Timer<T, C> {
         timer.leave()
     }
 
+    /// [`cancel`](Self::cancel) of a timer that somebody else may have claimed (`claim.rs`):
+    /// if it is not live any more the handle stays, since the payload may be on its way out.
+    #[allow(unsafe_code)]
+    pub(crate) fn cancel_if_live(self) -> Result<T, Self> {
+        let timer = std::mem::ManuallyDrop::new(self);
+        let node = timer.node();
+        let mut word = node.word();
+        while word.state() == State::Live {
+            match node.decide(word, word.with_state(State::Cancelled)) {
+                Ok(()) => {
+                    // SAFETY: who makes a live timer `Cancelled` owns its payload,
+                    // until the node is on the free list.
+                    let payload = unsafe { node.take() };
+                    // SAFETY: this handle is used no more.
+                    unsafe { Shared::leave(timer.shared, timer.id().number) };
+                    return Ok(payload);
+                }
+                Err(other) => word = other,
+            }
+        }
+        Err(std::mem::ManuallyDrop::into_inner(timer))
+    }
+
     /// Ends the handle. To be called once, as the last thing.
     #[allow(unsafe_code)]
     fn leave(&self) -> Option<T> {

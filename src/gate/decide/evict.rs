@@ -92,7 +92,9 @@ impl<T, C: Clock> SessionCore<T, C> {
         let Some(record) = candidates.retire(&self.wheel, victim, now) else { return false };
         self.first_end.ends(victim.id);
         let end = record.end(End::EVICTION).map_or_else(|before| before, |()| End::EVICTION);
-        if end.reported_by == ReportedBy::Driver {
+        // Nor is the record of a session whose owner has left dropped here, where its tag's
+        // drop may panic before the slot has an owner.
+        if end.reported_by != ReportedBy::Caller {
             self.unreported.put(record);
         }
         end.passes_slot
@@ -112,5 +114,12 @@ impl<K: 'static, T, C: Clock> crate::gate::handle::Gate<K, T, C> {
     #[doc(hidden)]
     pub fn finds_victim(&self) -> bool {
         self.core.victim(self.core.now()).is_ok()
+    }
+
+    /// Takes a slot as a newcomer does, evicting if need be, and gives it back.
+    #[doc(hidden)]
+    pub fn makes_room(&self) -> bool {
+        let room = self.core.make_room(self.core.now());
+        room.map(|_taken| self.core.counter.release(1)).is_ok()
     }
 }

@@ -333,8 +333,12 @@ impl<T, C> Record<T, C> {
         let is_alone = Counted::count(&this) == 2 && this.timer().is_live();
         let payload = if is_alone {
             // SAFETY: whoever has the payload by now does not read the timer.
-            let timer = unsafe { (*this.timer.get()).take() };
-            let payload = timer.and_then(Timer::cancel);
+            let timer = unsafe { &mut *this.timer.get() };
+            // An evictor that has retired it since may still take the payload out of its
+            // node: then the timer goes with the record, which the payload keeps.
+            let cancelled = timer.take().map(Timer::cancel_if_live);
+            let payload =
+                cancelled.and_then(|outcome| outcome.map_err(|kept| *timer = Some(kept)).ok());
             this.core.first_end.ends(id);
             payload
         } else {
