@@ -228,6 +228,20 @@ fn an_owner_that_leaves_does_not_free_the_node_that_an_evictor_empties() {
     });
 }
 
+/// What a call has ended and reported, and an evictor was about to, waits for no driver.
+#[test]
+fn no_driver_is_called_for_an_end_that_a_call_has_reported() {
+    model(|| {
+        let bench = Bench::new(1, OLDEST);
+        let (session, gate) = (bench.admit(7), bench.gate.clone());
+        let handle = session.handle();
+        let (close, closed) = thread(move || handle.close(CloseReason::Closed).is_ok());
+        race([Box::new(move || _ = gate.makes_room()), close]);
+        let is_reported = of(&closed);
+        assert_ne!(bench.gate.next_deadline() == Some(0), is_reported);
+    });
+}
+
 /// The last handle of the gate is the evictor's, and the session outlives it or not.
 #[test]
 fn the_last_handle_of_a_gate_may_go_while_an_end_waits_to_be_reported() {
@@ -272,8 +286,14 @@ fn a_handle_has_a_timer_to_ask_whoever_leaves() {
         let bench = Bench::new(1, CapacityPolicy::Reject);
         let session = bench.admit(7);
         let handle = session.handle();
-        let gate = bench.gate.clone();
-        race([Box::new(move || _ = gate.advance(IDLE, drop)), Box::new(move || drop(session))]);
+        let (gate, asking) = (bench.gate.clone(), handle.clone());
+        race([
+            Box::new(move || {
+                gate.advance(IDLE, drop);
+                asking.touch().expect_err("it has ended");
+            }),
+            Box::new(move || drop(session)),
+        ]);
         let reason = handle.reason().expect("it has ended");
         let refused = handle.into_activity().map(drop).expect_err("it has ended");
         assert_eq!(refused.reason(), Some(reason));

@@ -207,9 +207,11 @@ fn what_is_wanted_is_taken_though_an_owner_leaves() {
 fn nothing_is_left_in_a_list_that_is_closed() {
     model(|| {
         let (list, dropped) = (Shared::new(List::new()), Arc::default());
-        let [(wanted, first), (leaver, second)] = [1, 2].map(|name| value(name, &dropped));
-        list.put(first);
-        list.put(second);
+        let values = [1, 2, 3].map(|name| value(name, &dropped));
+        let [wanted, wanted_too, leaver] = values.map(|(owner, other)| {
+            list.put(other);
+            owner
+        });
         let (closing, leaving) = (Shared::clone(&list), Shared::clone(&list));
         race([
             Box::new(move || closing.close()),
@@ -218,8 +220,8 @@ fn nothing_is_left_in_a_list_that_is_closed() {
                 leaving.owner_left();
             }),
         ]);
-        drop(wanted);
-        assert_eq!(dropped.load(Relaxed), 2, "the list has a reference");
+        drop((wanted, wanted_too));
+        assert_eq!(dropped.load(Relaxed), 3, "the list has a reference");
         assert_eq!(names(list.take(2)), [0; 0]);
     });
 }

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use loom::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::product::Timer;
 use crate::product::wheel_model::{
     Look, LookedFor, Place, Seen, cancel_if_live, claim, hold, insert_held, look, place, release,
     release_with_fixed,
 };
+use crate::product::{Deadlines, FixedDeadline, Timer};
 use crate::support::{Shared, model, race};
 use crate::wheel::{Bench, NoClock};
 
@@ -71,7 +71,13 @@ fn taking(bench: &Bench, place: Place, claimant: usize) -> (Thread, Outcome<Clai
 
 /// A timer that is idle at 4.
 fn timer(bench: &Bench) -> (Shared<TestTimer>, Place) {
-    let timer = bench.insert(0, 4, 7);
+    timer_with(bench, FixedDeadline::None)
+}
+
+/// ... with a fixed deadline.
+fn timer_with(bench: &Bench, fixed: FixedDeadline) -> (Shared<TestTimer>, Place) {
+    let deadlines = Deadlines { idle: 4, fixed };
+    let timer = bench.wheel.insert_with_at(0, deadlines, 7).expect("there is room");
     let place = place(&timer);
     (Shared::new(timer), place)
 }
@@ -143,8 +149,7 @@ fn claim_or_fire_but_not_both() {
 fn claim_or_fire_by_the_fixed_deadline_but_not_both() {
     model(|| {
         let bench = Bench::new();
-        let (timer, place) = timer(&bench);
-        timer.set_fixed_deadline(Some(2)).unwrap();
+        let (_timer, place) = timer_with(&bench, FixedDeadline::After(2));
         let (take, claimed) = taking(&bench, place, 1);
         race([
             take,
@@ -165,8 +170,7 @@ fn claim_or_fire_by_the_fixed_deadline_but_not_both() {
 fn a_claim_that_is_given_up_leaves_the_fixed_deadline_as_it_was_set() {
     model(|| {
         let bench = Bench::new();
-        let (timer, place) = timer(&bench);
-        timer.set_fixed_deadline(Some(4)).unwrap();
+        let (timer, place) = timer_with(&bench, FixedDeadline::After(4));
         timer.touch_at(2).unwrap();
         let seen = unused(&bench, place);
         let (claiming, setter) = (bench.clone(), Shared::clone(&timer));
@@ -327,4 +331,24 @@ fn of_a_look_and_the_release_of_the_last_hold_one_tells() {
 #[test]
 fn of_a_look_and_a_release_with_a_fixed_deadline_one_tells() {
     one_of_the_two_tells(|timer| release_with_fixed(timer, 0, 3));
+}
+
+/// The mark of a look stays when a driver notes the word, and when the note goes.
+#[test]
+fn a_driver_that_notes_a_held_timer_leaves_the_mark_of_a_look() {
+    model(|| {
+        let bench = Bench::new();
+        let (timer, place) = timer_with(&bench, FixedDeadline::After(2));
+        assert!(hold(&timer));
+        let (other, holder) = (bench.clone(), Shared::clone(&timer));
+        let (look_and_move, last) = thread(move || {
+            assert!(matches!(look(&other.wheel, place), Look::Held | Look::Gone));
+            holder.set_fixed_deadline(Some(5)).ok().and_then(|()| release(&holder, 0))
+        });
+        race([look_and_move, bench.thread((), |b, ()| b.advance(2))]);
+        match of(&last) {
+            Some(last) => assert_eq!(last, LookedFor(true)),
+            None => assert!(bench.has_fired(7)),
+        }
+    });
 }

@@ -37,7 +37,6 @@
 //! | commit, the gate is closed and its timers fire | the CAS on the phase: it is committed and its end is reported, or its commit fails |
 //! | the owner is dropped, a timer has fired | the same; if the owner is gone before the driver looks, nothing is reported |
 
-use std::cell::UnsafeCell;
 use std::fmt;
 use std::ptr::null_mut;
 
@@ -49,6 +48,7 @@ use crate::gate::core::Core;
 use crate::gate::decide::rejected::Cause;
 use crate::gate::settings::config::NEVER;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
+use crate::sync::cell::UnsafeCell;
 use crate::sync::counted::{Counted, HasCount};
 use crate::sync::handed_on::Linked;
 use crate::sync::striped_arc::ArcStripe;
@@ -120,7 +120,7 @@ impl<T, C: Clock> Record<T, C> {
         let timer = core.wheel.insert_held_at(now, deadlines, payload).ok_or(Cause::OutOfTimers)?;
         let id = timer.id();
         // SAFETY: only the payload's holder knows the record yet, and does not read this.
-        unsafe { *record.timer.get() = Some(timer) };
+        record.timer.with_mut(|empty| unsafe { *empty = Some(timer) });
         match &core.candidates {
             Some(candidates) if candidates.enter(id, now).is_err() => {
                 Self::let_go(record);
@@ -264,7 +264,7 @@ impl<T, C> Record<T, C> {
     #[allow(unsafe_code)]
     fn timer(&self) -> &SessionTimer<T, C> {
         // SAFETY: written before anybody could call this; taken by who is alone.
-        let timer = unsafe { &*self.timer.get() };
+        let timer = self.timer.with(|timer| unsafe { &*timer });
         timer.as_ref().expect("nobody is given a record without a timer")
     }
 
@@ -332,13 +332,17 @@ impl<T, C> Record<T, C> {
         // now: so there is no handle.
         let is_alone = Counted::count(&this) == 2 && this.timer().is_live();
         let payload = if is_alone {
-            // SAFETY: whoever has the payload by now does not read the timer.
-            let timer = unsafe { &mut *this.timer.get() };
-            // An evictor that has retired it since may still take the payload out of its
-            // node: then the timer goes with the record, which the payload keeps.
-            let cancelled = timer.take().map(Timer::cancel_if_live);
-            let payload =
-                cancelled.and_then(|outcome| outcome.map_err(|kept| *timer = Some(kept)).ok());
+            // An evictor that has retired the timer since may still take the payload out of
+            // its node: then the timer goes with the record, which the payload keeps.
+            let payload = this.timer.with_mut(|timer| {
+                // SAFETY: whoever has the payload by now does not read the timer.
+                let timer = unsafe { &mut *timer };
+                match timer.take().map(Timer::cancel_if_live) {
+                    Some(Err(retired)) => *timer = Some(retired),
+                    cancelled => return cancelled.and_then(Result::ok),
+                }
+                None
+            });
             this.core.first_end.ends(id);
             payload
         } else {
