@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use loom::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::product::wheel_model::{
-    Look, LookedFor, Place, Seen, cancel_if_live, claim, hold, insert_held, look, place, release,
+    Look, LookedFor, Place, Seen, cancel_live, claim, hold, insert_held, look, place, release,
     release_with_fixed,
 };
 use crate::product::{Deadlines, FixedDeadline, Timer};
@@ -58,7 +58,7 @@ fn take(
     claimant: usize,
     is_meant: impl FnOnce() -> bool,
 ) -> Claimed {
-    let Some(claim) = claim(&bench.wheel, place, seen, claimant) else { return Claimed::Never };
+    let Ok(claim) = claim(&bench.wheel, place, seen, claimant) else { return Claimed::Never };
     let retired = if is_meant() { claim.retire() } else { Err(claim.give_up()) };
     retired.map_or_else(Claimed::Lost, Claimed::Retired)
 }
@@ -202,7 +202,7 @@ fn a_timer_that_looks_the_same_is_not_taken_for_the_one_that_was_seen() {
         let other = bench.clone();
         let (replace, replaced) = thread(move || {
             who.store(0, Relaxed);
-            let retired = cancel_if_live(timer).map(|payload| assert_eq!(payload, 7));
+            let retired = cancel_live(timer).map(|payload| assert_eq!(payload, 7));
             if let Err(timer) = retired {
                 other.keep(timer);
                 return None;
@@ -349,6 +349,35 @@ fn a_driver_that_notes_a_held_timer_leaves_the_mark_of_a_look() {
         match of(&last) {
             Some(last) => assert_eq!(last, LookedFor(true)),
             None => assert!(bench.has_fired(7)),
+        }
+    });
+}
+
+/// The node becomes that of another timer with the same word, which is unused since later.
+#[test]
+fn a_timer_is_claimed_as_unused_since_it_is() {
+    model(|| {
+        let bench = Bench::new();
+        let timer = bench.insert(0, 4, 7);
+        let place = place(&timer);
+        let (claiming, other) = (bench.clone(), bench.clone());
+        let (look_and_take, claimed) = thread(move || match look(&claiming.wheel, place) {
+            Look::Unused(seen) => Some((seen.since(), take(&claiming, place, seen, 1, || true))),
+            Look::Held | Look::Gone => None,
+        });
+        let replace = thread(move || {
+            let kept = match cancel_live(timer) {
+                Ok(_) => other.insert(2, 4, 8),
+                Err(timer) => timer,
+            };
+            other.keep(kept);
+        });
+        race([look_and_take, replace.0]);
+        match of(&claimed) {
+            Some((since, Claimed::Retired(7))) => assert_eq!(since, 0),
+            Some((since, Claimed::Retired(8))) => assert_eq!(since, 2),
+            Some((_, Claimed::Never | Claimed::Lost(_))) | None => {}
+            other => panic!("{other:?}"),
         }
     });
 }

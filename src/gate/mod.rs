@@ -40,9 +40,9 @@
 //! eviction wakes sleeping drivers by a lock that is held for an instant. Only changes
 //! of settings take their lock.
 //!
-//! *Checked by*: `loom-tests/gate.rs`, `loom-tests/gate_evict.rs`,
+//! *Checked by*: `loom-tests/gate/`, `loom-tests/gate_evict/`,
 //! `loom-tests/gate_first_end.rs` and their mutants,
-//! `tests/gate*.rs`, `tests/scenarios.rs`.
+//! `tests/gate*`, `tests/scenarios/`.
 
 mod advance;
 mod closed;

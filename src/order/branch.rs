@@ -108,12 +108,6 @@ impl Branch {
         }
     }
 
-    /// How many slots have an entry.
-    pub(super) fn entries(&self) -> usize {
-        let chunks = (0..CHUNKS).filter_map(|chunk| self.chunk(chunk));
-        chunks.flatten().map(Tree::entries).sum()
-    }
-
     /// How many bytes it has allocated.
     pub(super) fn bytes(&self) -> usize {
         let mut bytes = 0;

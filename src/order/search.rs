@@ -70,6 +70,9 @@ pub enum Found<S> {
     Nobody,
 }
 
+/// Of the key of an entry that has not entered yet.
+const PREPARED: u64 = 1 << 63;
+
 /// The entries that may go, in the order of their keys. See the module's header.
 pub struct Order {
     branches: Box<[CachePadded<Branch>]>,
@@ -84,6 +87,35 @@ impl Order {
 
     fn branch(&self, id: SlotId) -> &Branch {
         &self.branches[id.branch as usize]
+    }
+
+    /// A newcomer will enter, under this key if it is that of the slot then, and then there
+    /// is memory for it. Fails if there is none.
+    pub fn prepare(&self, id: SlotId, key: u64) -> Result<(), OutOfMemory> {
+        let slot = self.branch(id).provide(id.number)?;
+        slot.key().store(key | PREPARED, Relaxed);
+        Ok(())
+    }
+
+    /// Who has prepared may go, under this key; nothing if it has left. True for one of those
+    /// who call this.
+    pub fn enter_prepared(&self, id: SlotId, key: u64) -> bool {
+        let Some(slot) = self.branch(id).slot(id.number) else { return false };
+        let mut seen = slot.key().load(Relaxed);
+        let is_first = loop {
+            if seen == 0 {
+                return false;
+            }
+            if seen & PREPARED == 0 {
+                break false;
+            }
+            match slot.key().compare_exchange(seen, key, Relaxed, Relaxed) {
+                Ok(_) => break true,
+                Err(now) => seen = now,
+            }
+        };
+        slot.lower(key.min(MOST_KEY));
+        is_first
     }
 
     /// A newcomer may go, under this key, which is not 0. Fails, and changes nothing, if
@@ -104,23 +136,22 @@ impl Order {
         }
     }
 
-    /// The entry is gone for good. Called before its number is used again; what has not
-    /// entered may leave.
+    /// The entry is gone for good. Called before its number is used again. Had it entered?
     #[inline]
-    pub fn leave(&self, id: SlotId) {
-        if let Some(slot) = self.branch(id).slot(id.number) {
-            slot.key().store(0, Relaxed);
-            let was = slot.bound().clear();
-            if was != NOBODY {
-                slot.raise_above(was);
-            }
+    pub fn leave(&self, id: SlotId) -> bool {
+        let Some(slot) = self.branch(id).slot(id.number) else { return false };
+        let key = slot.key().swap(0, Relaxed);
+        let was = slot.bound().clear();
+        if was != NOBODY {
+            slot.raise_above(was);
         }
+        key != 0 && key & PREPARED == 0
     }
 
-    /// The key under which the slot's entry entered, if it has not left.
+    /// The key under which the slot's entry entered, or will, if it has not left.
     #[inline]
     pub fn key_of(&self, id: SlotId) -> Option<u64> {
-        let key = self.branch(id).slot(id.number)?.key().load(Relaxed);
+        let key = self.branch(id).slot(id.number)?.key().load(Relaxed) & !PREPARED;
         (key != 0).then_some(key)
     }
 
@@ -137,11 +168,10 @@ impl Order {
         loop {
             let (roots, lowest) = self.read_roots();
             let answer = match lowest {
-                Some(lowest) if roots.least <= not_after => {
+                Some(lowest) => {
                     let latest = roots.least.saturating_add(quantum).min(not_after);
-                    self.pass(&lowest, &mut look, latest)
+                    self.pass(&lowest, &mut look, roots.least, latest)
                 }
-                Some(_) => Some(Found::NotBefore(roots.least)),
                 None => Some(Found::Nobody),
             };
             let Some(answer) = answer else { continue };
@@ -151,12 +181,13 @@ impl Order {
         }
     }
 
-    /// Looks at the entry with the least bound of a tree. If it may not go under a key
-    /// of `latest` or before, the bound is raised.
+    /// Looks at the entry with the least bound of a tree. If it may not go, or only under
+    /// a key after `latest` and after its bound, the bound is raised.
     fn pass<S>(
         &self,
         lowest: &Lowest<'_>,
         look: &mut impl FnMut(SlotId) -> Look<S>,
+        least: u64,
         latest: u64,
     ) -> Option<Found<S>> {
         let slot = lowest.tree.descend()?;
@@ -164,10 +195,11 @@ impl Order {
         // Before the look: a lower that comes after it makes the raise fail.
         let word = slot.bound().load();
         let bound = match look(id) {
-            Look::MayGo { key, seen } if key.min(MOST_KEY) <= latest => {
-                return Some(Found::First { id, seen });
-            }
-            Look::MayGo { key, .. } => key.min(MOST_KEY),
+            Look::MayGo { key, seen } => match key.min(MOST_KEY) {
+                key if key <= latest => return Some(Found::First { id, seen }),
+                key if key <= least => return Some(Found::NotBefore(key)),
+                key => key,
+            },
             Look::Busy | Look::Gone => NOBODY,
         };
         if word.bound() < bound && slot.bound().raise(word, bound) {
@@ -198,11 +230,6 @@ impl Order {
             branch.for_each(|_, tree| begun = begun.wrapping_add(tree.root.begun()));
         }
         begun
-    }
-
-    /// How many have entered and not left. Looks at every slot.
-    pub fn count(&self) -> usize {
-        self.branches.iter().map(|branch| branch.entries()).sum()
     }
 
     /// How many bytes it has allocated for its slots.

@@ -145,13 +145,6 @@ impl Tree {
         Some(way(slot))
     }
 
-    /// How many slots have an entry.
-    pub(super) fn entries(&self) -> usize {
-        let blocks = (0..BLOCKS).filter_map(|block| self.block(block));
-        let keys = blocks.flat_map(|block| block.keys.iter().flatten());
-        keys.filter(|key| key.load(Relaxed) != 0).count()
-    }
-
     /// How many blocks there are.
     pub(super) fn blocks(&self) -> usize {
         self.blocks.iter().filter(|block| !load_pointer(block).is_null()).count()

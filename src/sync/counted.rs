@@ -84,14 +84,15 @@ impl<V: HasCount> Counted<V> {
         }
     }
 
-    /// The reference as a pointer, to be made one again by `of_raw`.
-    pub(crate) fn into_raw(this: Self) -> *mut () {
-        ManuallyDrop::new(this).0.as_ptr().cast()
+    /// The reference as a pointer. `of_raw` makes it one again.
+    pub(crate) fn as_raw(this: &Self) -> *mut () {
+        this.0.as_ptr().cast()
     }
 
     /// # Safety
     ///
-    /// The pointer came from `into_raw` of this type, and is used once.
+    /// The pointer came from `as_raw` of a reference of this type that was not dropped, and
+    /// this is the one call for it.
     pub(crate) unsafe fn of_raw(pointer: *mut ()) -> Self {
         // SAFETY: a reference's pointer is not null.
         Self(unsafe { NonNull::new_unchecked(pointer.cast()) })

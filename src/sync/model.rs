@@ -85,8 +85,12 @@ impl<P> List<P> {
         self.0.take().take(most).map(Reference).collect()
     }
 
-    pub fn owner_left(&self) -> bool {
-        self.0.owner_left()
+    pub fn owner_left(&self) {
+        self.0.owner_left();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub fn close(&self) {

@@ -25,7 +25,7 @@
 //! *Progress*: insert, touch, hold, cancel and advance are lock-free; an insert
 //! may call the allocator while the wheel grows.
 //!
-//! *Checked by*: `loom-tests/wheel*.rs` and their mutants, `tests/wheel*.rs`, the
+//! *Checked by*: `loom-tests/wheel*` and their mutants, `tests/wheel*`, the
 //! fuzz target `wheel`.
 
 mod adopt;

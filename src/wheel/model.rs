@@ -2,7 +2,7 @@
 
 #![allow(missing_docs, missing_debug_implementations, reason = "for models only")]
 
-use super::claim::{self, Unused};
+use super::claim::{self, Lost, Unused};
 use super::node::TimerId;
 use super::timer::{LastHold, Timer};
 use super::timer_wheel::TimerWheel;
@@ -12,6 +12,12 @@ pub struct Place(TimerId);
 
 #[derive(Clone, Copy)]
 pub struct Seen(Unused);
+
+impl Seen {
+    pub fn since(self) -> u64 {
+        self.0.since
+    }
+}
 
 pub enum Look {
     Gone,
@@ -26,12 +32,14 @@ pub struct LookedFor(pub bool);
 pub struct Claim<'a, T>(claim::Claim<'a, T>);
 
 impl<T> Claim<'_, T> {
+    #[allow(unsafe_code)]
     pub fn retire(self) -> Result<T, LookedFor> {
-        self.0.retire().map_err(|lost| LookedFor(lost.is_looked_for))
+        // SAFETY: models end the handle of such a timer by `cancel_live` alone, or keep it.
+        unsafe { self.0.retire() }.map_err(lost)
     }
 
     pub fn give_up(self) -> LookedFor {
-        LookedFor(self.0.give_up().is_looked_for)
+        lost(self.0.give_up())
     }
 }
 
@@ -52,8 +60,8 @@ pub fn claim<T, C>(
     place: Place,
     seen: Seen,
     claimant: usize,
-) -> Option<Claim<'_, T>> {
-    wheel.claim(place.0, seen.0, claimant).map(Claim)
+) -> Result<Claim<'_, T>, LookedFor> {
+    wheel.claim(place.0, seen.0, claimant).map(Claim).map_err(lost)
 }
 
 /// A timer that is held from the start.
@@ -66,8 +74,8 @@ pub fn insert_held<T, C>(
     wheel.insert_held_at(now, idle, payload)
 }
 
-pub fn cancel_if_live<T, C>(timer: Timer<T, C>) -> Result<T, Timer<T, C>> {
-    timer.cancel_if_live()
+pub fn cancel_live<T, C>(timer: Timer<T, C>) -> Result<T, Timer<T, C>> {
+    timer.cancel_live()
 }
 
 pub fn hold<T, C>(timer: &Timer<T, C>) -> bool {
@@ -82,6 +90,10 @@ pub fn release<T, C>(timer: &Timer<T, C>, now: u64) -> Option<LookedFor> {
 /// The same, and the fixed deadline is set; `None` also if the timer has fired.
 pub fn release_with_fixed<T, C>(timer: &Timer<T, C>, now: u64, at: u64) -> Option<LookedFor> {
     timer.release_with_fixed(now, Some(at)).ok().flatten().map(looked_for)
+}
+
+fn lost(lost: Lost) -> LookedFor {
+    LookedFor(lost.looked_for_since.is_some())
 }
 
 fn looked_for(last: LastHold) -> LookedFor {

@@ -78,7 +78,7 @@ impl<T, C: Clock> SessionCore<T, C> {
             if self.counter.reserve(1).is_ok() {
                 return Ok(TakenSlot::Free);
             }
-            if self.evict(victim?, now) {
+            if self.evict(victim?) {
                 // In the place of a reservation: `wheel/first_end.rs`.
                 self.counter.hear();
                 return Ok(TakenSlot::Evicted);
@@ -87,23 +87,26 @@ impl<T, C: Clock> SessionCore<T, C> {
     }
 
     /// Ends the session, and is its slot the caller's? Not if it was used or has ended.
-    fn evict(&self, victim: Candidate, now: u64) -> bool {
+    fn evict(&self, victim: Candidate) -> bool {
         let Some(candidates) = &self.candidates else { return false };
-        let Some(record) = candidates.retire(&self.wheel, victim, now) else { return false };
+        let Some(record) = candidates.retire(&self.wheel, victim) else { return false };
         self.first_end.ends(victim.id);
         let end = record.end(End::EVICTION).map_or_else(|before| before, |()| End::EVICTION);
-        // Nor is the record of a session whose owner has left dropped here, where its tag's
-        // drop may panic before the slot has an owner.
-        if end.reported_by != ReportedBy::Caller {
+        let is_reported = end.reported_by == ReportedBy::Driver;
+        // Nobody owns a slot that passes yet, so this may not be what drops the tag.
+        if end.passes_slot || is_reported {
             self.unreported.put(record);
+        }
+        if is_reported && !end.passes_slot {
+            self.alarm.ring();
         }
         end.passes_slot
     }
 
-    /// The session with this timer, which a search has passed, may go from `now` on.
-    pub(crate) fn may_go(&self, timer: TimerId, now: u64) {
+    /// The session with this timer, which a search has passed, is unused since this tick.
+    pub(crate) fn may_go(&self, timer: TimerId, since: u64) {
         if let Some(candidates) = &self.candidates {
-            candidates.may_go(timer, now);
+            candidates.may_go(timer, since);
         }
     }
 }

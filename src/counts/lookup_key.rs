@@ -1,7 +1,7 @@
 //! Read after `node.rs`. How a lookup compares its subject with a node's, and
 //! makes a node of it: by bytes or by value, as `key.rs` decides.
 //!
-//! *Who may touch it*: `map.rs`, `acquire.rs` and `lookup.rs` make a probe, `list.rs`
+//! *Who may touch it*: `map.rs`, `acquire.rs` and `lookup.rs` make one, `list.rs`
 //! asks it.
 
 #![allow(unsafe_code)]
@@ -10,45 +10,45 @@ use std::borrow::Borrow;
 
 use super::key::{from_bytes, is_inline};
 use super::link::Order;
-use super::node::{New, NodePtr};
+use super::node::{NewNode, NodePtr};
 use super::to_subject::ToSubject;
 
 /// What a lookup compares with, and how its subject becomes a node.
-pub(super) trait Probe<K: 'static> {
+pub(super) trait LookupKey<K: 'static> {
     /// Does the node, which is not released now, hold this subject?
     fn is_in(&self, node: NodePtr<K>) -> bool;
 
     /// A new node with this subject.
-    fn make(&self, order: Order) -> New<K>;
+    fn make_node(&self, order: Order) -> NewNode<K>;
 }
 
 /// A lookup of a type that is stored inline, by its bytes.
 pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
 
-impl<K: 'static> Probe<K> for Bytes<'_> {
+impl<K: 'static> LookupKey<K> for Bytes<'_> {
     fn is_in(&self, node: NodePtr<K>) -> bool {
-        // SAFETY: the node is not released now, by the contract of `Probe`, and
+        // SAFETY: the node is not released now, by the contract of `LookupKey`, and
         // a `Bytes` is made only where `is_inline::<K>()`.
         self.0 == unsafe { node.bytes() }
     }
 
-    fn make(&self, order: Order) -> New<K> {
-        New::inline(order, self.0)
+    fn make_node(&self, order: Order) -> NewNode<K> {
+        NewNode::inline(order, self.0)
     }
 }
 
 /// A lookup of a type that is stored as it is, by what it borrows as.
 pub(super) struct Value<'a, Q: ?Sized>(pub(super) &'a Q);
 
-impl<K: Borrow<Q> + 'static, Q: ?Sized + Eq + ToSubject<K>> Probe<K> for Value<'_, Q> {
+impl<K: Borrow<Q> + 'static, Q: ?Sized + Eq + ToSubject<K>> LookupKey<K> for Value<'_, Q> {
     fn is_in(&self, node: NodePtr<K>) -> bool {
-        // SAFETY: the node is not released now, by the contract of `Probe`, and
+        // SAFETY: the node is not released now, by the contract of `LookupKey`, and
         // a `Value` is made only where not `is_inline::<K>()`.
         self.0 == unsafe { node.value() }.borrow()
     }
 
-    fn make(&self, order: Order) -> New<K> {
-        New::value(order, self.0.to_subject())
+    fn make_node(&self, order: Order) -> NewNode<K> {
+        NewNode::value(order, self.0.to_subject())
     }
 }
 
