@@ -9,7 +9,6 @@ extern crate headcount as product;
 
 mod gate;
 mod gate_evict;
-mod gate_evict_ends;
 mod gate_first_end;
 mod gate_linear;
 mod support;

@@ -3,22 +3,12 @@
 //! session's last activity while a search passes it. Nothing leaks, and nobody is forgotten.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::product::{CapacityPolicy, Clock, CloseReason, Gate, GateBuilder, Limit, Session};
+use super::bench::{FLOOR, IDLE, Outcome, SetClock, TICK, Thread, of, thread};
+use crate::product::{CapacityPolicy, CloseReason, Gate, GateBuilder, Limit, Session};
 use crate::support::{model, model_with, race};
-
-/// The time is what the model sets it to.
-#[derive(Clone, Default)]
-struct SetClock(Arc<AtomicU64>);
-
-impl Clock for SetClock {
-    fn now(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
 
 /// Counts those that are there. The drop of a bad one panics.
 struct Tag {
@@ -46,15 +36,11 @@ impl Drop for Tag {
 
 type TestGate = Gate<u32, Tag, SetClock>;
 type TestSession = Session<u32, Tag, SetClock>;
-type Thread = Box<dyn FnOnce() + Send>;
-type Outcome<R> = Arc<Mutex<Option<R>>>;
 
-const TICK: Duration = Duration::from_millis(1);
-const IDLE: u64 = 4;
 /// Whoever was active before may go by now.
 const LATER: u64 = 3;
 const OLDEST: CapacityPolicy = CapacityPolicy::EvictOldest;
-const LEAST_RECENTLY_ACTIVE: CapacityPolicy = CapacityPolicy::EvictIdle { floor: TICK };
+const LEAST_RECENTLY_ACTIVE: CapacityPolicy = CapacityPolicy::EvictIdle { floor: FLOOR };
 
 struct Bench {
     gate: TestGate,
@@ -104,16 +90,6 @@ impl Bench {
     fn close(self) -> Arc<AtomicU32> {
         self.live
     }
-}
-
-fn thread<R: Send + 'static>(run: impl FnOnce() -> R + Send + 'static) -> (Thread, Outcome<R>) {
-    let outcome = Outcome::default();
-    let set = Arc::clone(&outcome);
-    (Box::new(move || *set.lock().unwrap() = Some(run())), outcome)
-}
-
-fn of<R>(outcome: &Outcome<R>) -> R {
-    outcome.lock().unwrap().take().expect("its thread has run")
 }
 
 /// A newcomer that keeps its reservation to the end.
