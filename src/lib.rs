@@ -96,6 +96,12 @@ pub use rate::{InvalidWindow, OwnedRateToken, RateLimited, RateToken, SlidingWin
 pub use reap::Reaper;
 #[cfg(feature = "tokio")]
 pub use reap::TokioReaper;
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+pub use sync::model as sync_model;
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+pub use wheel::model as wheel_model;
 pub use wheel::{
     Advanced, Deadline, Deadlines, Expired, FixedDeadline, Hold, HoldError, Timer, TimerWheel,
     WheelFull,

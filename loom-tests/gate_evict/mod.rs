@@ -5,5 +5,7 @@
 mod bench;
 /// Where the candidates of an eviction stand: they come, are moved and leave.
 mod candidates;
+/// Who goes meanwhile: owners, the last activity, the last handle of the gate.
+mod ends;
 /// The victim of an eviction, against everything else that may happen to it.
 mod victim;

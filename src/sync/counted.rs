@@ -12,7 +12,7 @@
 //! |---|---|---|---|---|
 //! | an increment | `Relaxed` | nothing | its maker has a reference, which keeps the value | |
 //! | a decrement | `Release` | the last one's fence, the load of `drop_both` | the value is freed while another still reads it | `the_last_reference_sees_what_the_others_did` |
-//! | the fence after the last decrement, the load of `drop_both` | `Acquire` | the decrements | the same, from the other side | `the_last_reference_sees_what_the_others_did` |
+//! | the fence after the last decrement, the load of `drop_both` | `Acquire` | the decrements | the same, from the other side | `the_last_reference_sees_what_the_others_did`, `who_drops_both_references_sees_what_a_third_did` |
 //!
 //! *Progress*: wait-free; the last one drops the value.
 

@@ -42,6 +42,9 @@ mod free_list;
 mod hint;
 mod horizon;
 mod level;
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+pub mod model;
 mod node;
 mod shard;
 mod slot;

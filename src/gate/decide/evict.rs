@@ -118,4 +118,11 @@ impl<K: 'static, T, C: Clock> crate::gate::handle::Gate<K, T, C> {
     pub fn finds_victim(&self) -> bool {
         self.core.victim(self.core.now()).is_ok()
     }
+
+    /// Takes a slot as a newcomer does, evicting if need be, and gives it back.
+    #[doc(hidden)]
+    pub fn makes_room(&self) -> bool {
+        let room = self.core.make_room(self.core.now());
+        room.map(|_taken| self.core.counter.release(1)).is_ok()
+    }
 }
