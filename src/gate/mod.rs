@@ -36,7 +36,7 @@
 //! `sync/striped_arc.rs`). A refusal writes only its thread's statistics, unless
 //! it has to search for the first end (`wheel/first_end.rs`), which also writes the count of
 //! slots; where the gate evicts, a search leaves a mark on the sessions in use that it
-//! meets first (`decide/candidates.rs`).
+//! meets first (`src/candidates.rs`).
 //!
 //! *Progress*: lock-free, but for the allocation of a session, a subject or timers. An
 //! eviction wakes sleeping drivers by a lock that is held for an instant. Only changes
