@@ -15,6 +15,7 @@ use std::hash::Hash;
 
 use super::evict::{NoVictim, TakenSlot};
 use super::rejected::{Cause, Rejected};
+use crate::candidates::Candidate;
 use crate::clock::Clock;
 use crate::counts::{StripedSubjectPermit, ToSubject};
 use crate::gate::core::{BothWays, SOME_TIME};
@@ -32,6 +33,12 @@ fn subject_at_limit(limit: Limit) -> Rejected {
         true => Rejected::for_good(Cause::SubjectAtLimit),
         false => Rejected::until(Cause::SubjectAtLimit, SOME_TIME),
     }
+}
+
+/// When the newcomer came, and who is to make room for it if there is none.
+struct Moment {
+    now: BothWays,
+    victim: Option<Candidate>,
 }
 
 /// A subject's slot, by its owner.
@@ -191,7 +198,7 @@ where
     /// `look` gives the slot of the subject, if there is one, and the moment.
     fn reserve_with(
         &self,
-        look: impl FnOnce() -> Result<(Option<SubjectSlot<K>>, BothWays), Rejected>,
+        look: impl FnOnce() -> Result<(Option<SubjectSlot<K>>, Moment), Rejected>,
         tag: T,
         initial: InitialPhase,
     ) -> Result<(Reservation<K, T, C>, u64), Rejected> {
@@ -200,7 +207,8 @@ where
                 return Err(Rejected::for_good(Cause::ShutDown));
             }
             let (slot, moment) = look()?;
-            Ok((self.take(slot, tag, moment, initial)?, moment.1))
+            let rounded_up = moment.now.1;
+            Ok((self.take(slot, tag, moment, initial)?, rounded_up))
         };
         reserve().inspect_err(|rejected| self.core.tallies.rejected(rejected.cause()))
     }
@@ -208,7 +216,7 @@ where
     /// Refuses a subject that is at its limit, and reads for that nothing that other
     /// subjects write. Then looks at what all share, and last takes the subject's
     /// slot, from the place at which the subject was found.
-    fn slot_of<Q>(&self, name: &Q) -> Result<(SubjectSlot<K>, BothWays), Rejected>
+    fn slot_of<Q>(&self, name: &Q) -> Result<(SubjectSlot<K>, Moment), Rejected>
     where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
@@ -230,31 +238,33 @@ where
     /// Reads the clock, and refuses where the window or the gate is full. Writes
     /// nothing, unless the gate evicts and there is somebody to look for, or when the
     /// first session ends is not known any more.
-    fn look(&self) -> Result<BothWays, Rejected> {
-        let moment @ (now, _) = self.core.now_both_ways();
+    fn look(&self) -> Result<Moment, Rejected> {
+        let now = self.core.now_both_ways();
         if let Some(rate) = &self.core.rate {
-            rate.check_at(now).map_err(|refused| self.rate_limited(refused, moment))?;
+            rate.check_at(now.0).map_err(|refused| self.rate_limited(refused, now))?;
         }
-        if self.core.counter.available() == 0 {
-            self.core.victim(now).map_err(|none| self.at_capacity(none, moment))?;
-        }
-        Ok(moment)
+        let victim = match self.core.counter.available() {
+            0 => Some(self.core.victim(now.0).map_err(|none| self.at_capacity(none, now))?),
+            _ => None,
+        };
+        Ok(Moment { now, victim })
     }
 
     fn take(
         &self,
         slot: Option<SubjectSlot<K>>,
         tag: T,
-        moment @ (now, rounded_up): BothWays,
+        Moment { now, victim }: Moment,
         initial: InitialPhase,
     ) -> Result<Reservation<K, T, C>, Rejected> {
-        let rate = self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_both_ways(moment));
-        let rate = rate.transpose().map_err(|refused| self.rate_limited(refused, moment))?;
+        let rate = self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_both_ways(now));
+        let rate = rate.transpose().map_err(|refused| self.rate_limited(refused, now))?;
         let terms = Terms::now(&self.core.timeouts, initial);
-        let record = Record::new(self.core.stripe(), tag, rounded_up, &terms)
-            .map_err(|cause| Rejected::until(cause, self.core.retry_after(moment)))?;
+        let record = Record::new(self.core.stripe(), tag, now.1, &terms)
+            .map_err(|cause| Rejected::until(cause, self.core.retry_after(now)))?;
         let own = Own::new(record);
-        let room = self.core.make_room(now).map_err(|none| self.at_capacity(none, moment))?;
+        let room = self.core.make_room(now.0, victim);
+        let room = room.map_err(|none| self.at_capacity(none, now))?;
         let reservation = Reservation::new(own, slot, rate, terms);
         if room == TakenSlot::Evicted {
             self.core.alarm.ring();

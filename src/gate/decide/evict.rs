@@ -66,14 +66,19 @@ impl<T, C: Clock> SessionCore<T, C> {
         }
     }
 
-    /// Takes a slot that is free, or ends the session to evict and makes its
-    /// slot the caller's.
-    pub(crate) fn make_room(&self, now: u64) -> Result<TakenSlot, NoVictim> {
+    /// Takes a slot that is free, or ends the session to evict, which may have been found
+    /// before, and makes its slot the caller's.
+    pub(crate) fn make_room(
+        &self,
+        now: u64,
+        mut found: Option<Candidate>,
+    ) -> Result<TakenSlot, NoVictim> {
         if self.counter.reserve(1).is_ok() {
             return Ok(TakenSlot::Free);
         }
         loop {
-            let victim = self.victim(now);
+            let found = found.take().filter(|_| !self.counter.is_over());
+            let victim = found.map_or_else(|| self.victim(now), Ok);
             // Where one came free meanwhile nobody has to go.
             if self.counter.reserve(1).is_ok() {
                 return Ok(TakenSlot::Free);
@@ -122,7 +127,7 @@ impl<K: 'static, T, C: Clock> crate::gate::handle::Gate<K, T, C> {
     /// Takes a slot as a newcomer does, evicting if need be, and gives it back.
     #[doc(hidden)]
     pub fn makes_room(&self) -> bool {
-        let room = self.core.make_room(self.core.now());
+        let room = self.core.make_room(self.core.now(), None);
         room.map(|_taken| self.core.counter.release(1)).is_ok()
     }
 }
