@@ -34,7 +34,7 @@
 //!
 //! Read the source in this order: `admission/mod.rs`, its models in
 //! `loom-tests/admission.rs`, `counts/mod.rs`, `clock/mod.rs`, `wheel/mod.rs`,
-//! `rate/mod.rs`, `gate/mod.rs`, then the pages under `docs`, which are compiled
+//! `rate/mod.rs`, `order/mod.rs`, `candidates.rs`, `gate/mod.rs`, then the pages under `docs`, which are compiled
 //! into this documentation as [`docs`].
 
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
@@ -48,6 +48,7 @@ compile_error!(
 );
 
 mod admission;
+mod candidates;
 mod clock;
 mod counts;
 #[cfg(feature = "serde")]

@@ -7,11 +7,12 @@ use std::sync::Arc as StdArc;
 use std::time::Duration;
 
 use super::closed::ClosedWord;
-use super::decide::candidates::Candidates;
 use super::session::reason::CloseReason;
 use super::settings::config::{GateConfig, NEVER, Rate};
+use super::settings::policy::CapacityPolicy;
 use super::stats::Tallies;
 use crate::admission::AdmissionCounter;
+use crate::candidates::{Candidates, First};
 use crate::clock::{Clock, duration_of};
 use crate::rate::SlidingWindow;
 use crate::sync::alarm::Alarm;
@@ -53,7 +54,8 @@ impl<R: HasCount, C: Clock> Core<R, C> {
         Self {
             counter: AdmissionCounter::new(config.limit),
             rate,
-            candidates: Candidates::of(config, wheel.shards()),
+            candidates: first_to_go(config)
+                .map(|first| Candidates::new(first, config.floor(), wheel.shards())),
             wheel,
             unreported: HandedOn::new(),
             first_end: FirstEnd::unknown(),
@@ -124,6 +126,15 @@ impl<R: HasCount, C> Core<R, C> {
 impl<R: HasCount, C> fmt::Debug for Core<R, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core").field("counter", &self.counter).finish_non_exhaustive()
+    }
+}
+
+/// Who makes room, if anybody does.
+fn first_to_go<K>(config: &GateConfig<K>) -> Option<First> {
+    match config.at_capacity {
+        CapacityPolicy::Reject => None,
+        CapacityPolicy::EvictIdle { .. } => Some(First::LeastRecentlyActive),
+        CapacityPolicy::EvictOldest => Some(First::Oldest),
     }
 }
 

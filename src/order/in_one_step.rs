@@ -73,7 +73,7 @@ impl Order {
     }
 
     pub(crate) fn leave(&self, id: SlotId) -> bool {
-        self.step(Ordering::Relaxed, |slots| {
+        self.step(Ordering::Release, |slots| {
             let Some(slot) = slots.get_mut(&(id.branch, id.number)) else { return false };
             (slot.bound, slot.key, slot.is_there) = (None, 0, false);
             std::mem::take(&mut slot.has_entered)
@@ -82,7 +82,7 @@ impl Order {
 
     pub(crate) fn key_of(&self, id: SlotId) -> Option<u64> {
         let slot =
-            self.step(Ordering::Relaxed, |slots| slots.get(&(id.branch, id.number)).copied());
+            self.step(Ordering::Acquire, |slots| slots.get(&(id.branch, id.number)).copied());
         slot.map(|slot| slot.key).filter(|key| *key != 0)
     }
 

@@ -140,9 +140,8 @@ impl<R: Linked> HandedOn<R> {
     pub(crate) fn close(&self) {
         let first = self.first.swap(closed(), Acquire);
         let first = if first == closed() { null_mut() } else { first };
-        let mut taken = Taken { from: self, first };
         let mut outcome = Ok(());
-        while let Some(value) = taken.next() {
+        for value in (Taken { from: self, first }) {
             outcome = outcome.and(catch_unwind(AssertUnwindSafe(|| drop(value))));
         }
         if let (Err(panic), false) = (outcome, std::thread::panicking()) {

@@ -1,4 +1,4 @@
-//! Read after `candidates.rs`, `session/record.rs`. Eviction: the slot of a session passes
+//! Read after `src/candidates.rs`, `session/record.rs`. Eviction: the slot of a session passes
 //! to a newcomer in the step that ends the session.
 //!
 //! *Invariant*: a slot has one owner. An end that passes the slot (`session/phase.rs`)
@@ -33,7 +33,7 @@
 //!
 //! *Progress*: lock-free, but for the order's memory.
 
-use super::candidates::Candidate;
+use crate::candidates::Candidate;
 use crate::clock::Clock;
 use crate::gate::session::phase::{End, ReportedBy};
 use crate::gate::session::record::SessionCore;

@@ -1,5 +1,5 @@
 //! The decision about a newcomer: admitted, or refused for one cause. In the order
-//! to read: `rejected.rs`, `candidates.rs`, then after `session/` `evict.rs` and
+//! to read: `rejected.rs`, then after `session/` `evict.rs` and
 //! `admit.rs`.
 //!
 //! *What may never happen here*: an admission that keeps a part of what it took and
@@ -8,7 +8,6 @@
 //! evicted while it is busy or pending, or for a newcomer that is then refused.
 
 mod admit;
-pub(super) mod candidates;
 mod evict;
 pub(super) mod rejected;
 

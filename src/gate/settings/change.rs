@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::check::GateError;
 use super::config::{DEFAULT_SUBJECT_LIMIT, GateConfig, NEVER};
 use super::policy::CapacityPolicy;
+use crate::candidates::First;
 use crate::clock::Clock;
 use crate::counts::ToSubject;
-use crate::gate::decide::candidates::First;
 use crate::gate::handle::Gate;
 use crate::limit::Limit;
 

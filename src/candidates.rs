@@ -1,5 +1,6 @@
-//! Read after `decide/mod.rs`. The sessions of a gate that evicts, in the order in which an
-//! eviction considers them (`src/order`), each in the slot that its timer's place names.
+//! Read after `order/mod.rs`, `wheel/mod.rs`. Sessions that may have to make room, each known
+//! by its timer, in the order in which they go (`src/order`): each in the slot that its timer's
+//! place names.
 //!
 //! *Key*: where the oldest goes first, a number that the reservation draws. Where the least
 //! recently active goes first, the tick of the last activity, which only goes up, and which
@@ -13,8 +14,6 @@
 
 use std::fmt;
 
-use crate::gate::settings::config::GateConfig;
-use crate::gate::settings::policy::CapacityPolicy;
 use crate::order::{Found, Look, Order, OutOfMemory, SlotId};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*, load_settled};
 use crate::sync::tally::Tally;
@@ -50,16 +49,11 @@ const ENTERED: usize = 0;
 const LEFT: usize = 1;
 
 impl Candidates {
-    /// `None` if the gate evicts nobody.
-    pub(crate) fn of<K>(config: &GateConfig<K>, shards: usize) -> Option<Self> {
-        let first = match config.at_capacity {
-            CapacityPolicy::Reject => return None,
-            CapacityPolicy::EvictIdle { .. } => First::LeastRecentlyActive,
-            CapacityPolicy::EvictOldest => First::Oldest,
-        };
-        let floor = AtomicU64::new(config.floor());
-        let (order, next) = (Order::new(shards), AtomicU64::new(1));
-        Some(Self { first, order, next, floor, claims: AtomicUsize::new(0), sums: Tally::new() })
+    /// None yet, of timers of a wheel of so many shards.
+    pub(crate) fn new(first: First, floor: u64, shards: usize) -> Self {
+        let (order, sums) = (Order::new(shards), Tally::new());
+        let (next, floor) = (AtomicU64::new(1), AtomicU64::new(floor));
+        Self { first, order, next, floor, claims: AtomicUsize::new(0), sums }
     }
 
     /// How long a session is safe after its last activity.
