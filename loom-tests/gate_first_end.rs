@@ -83,6 +83,30 @@ fn the_time_told_follows_who_comes_during_the_search() {
     });
 }
 
+/// ... also in the place of another, whose node it does not get.
+#[test]
+fn the_time_told_follows_who_comes_in_the_place_of_another_during_the_search() {
+    model_with(1, || {
+        let gate = gate(2);
+        let other = admit(&gate, 1);
+        let _request = other.enter().unwrap();
+        let leaving = admit(&gate, 2);
+        let _handle = leaving.handle();
+        let coming = gate.clone();
+        let session = std::sync::Arc::new(std::sync::Mutex::new(None));
+        let set = std::sync::Arc::clone(&session);
+        race([
+            Box::new(move || {
+                drop(leaving);
+                *set.lock().unwrap() = coming.admit_anonymous(3).ok();
+            }) as Thread,
+            asks(&gate),
+        ]);
+        let _session = session.lock().unwrap().take().unwrap_or_else(|| admit(&gate, 3));
+        assert_eq!(told(&gate), 2 * TICK);
+    });
+}
+
 /// ... also by an eviction, which takes no slot of the count.
 #[test]
 fn the_time_told_follows_who_evicts_another_during_the_search() {

@@ -171,6 +171,28 @@ fn two_drivers_tell_of_a_session_once() {
     });
 }
 
+/// Neither is a session that is pending, which nothing ends here.
+#[test]
+fn a_reservation_is_never_idle() {
+    model(|| {
+        let bench = Bench::new(builder(1));
+        let reservation = bench.reserve(7);
+        let (set, committed) = outcome();
+        race([
+            Box::new(move || *set.lock().unwrap() = Some(reservation.commit())),
+            bench.driver(IDLE),
+        ]);
+        let session = committed.lock().unwrap().take().unwrap().expect("it was not idle");
+        bench.advance(LATE);
+        assert_eq!((bench.told(), session.reason()), (vec![], None));
+        session.establish().unwrap();
+        bench.advance(2 * LATE);
+        assert_eq!(bench.told(), [(7, CloseReason::Idle)]);
+        drop(session);
+        bench.assert_at_rest();
+    });
+}
+
 #[test]
 fn establish_or_init_timeout() {
     model(|| {

@@ -176,9 +176,8 @@ fn the_youngest_is_not_evicted_for_the_place_of_the_oldest() {
 fn nothing_is_left_of_an_evicted_session_that_nobody_was_told_of() {
     model(|| {
         let bench = Bench::new(1, OLDEST);
-        let session = bench.admit(7);
-        let (come, _came) = coming(&bench, 8);
-        race([come, Box::new(move || drop(session))]);
+        let (session, evictor) = (bench.admit(7), bench.gate.clone());
+        race([Box::new(move || _ = evictor.makes_room()), Box::new(move || drop(session))]);
         assert_eq!(bench.gate.in_use(), 0);
         assert_eq!(bench.close().load(Relaxed), 0, "tags");
     });
@@ -223,13 +222,12 @@ fn no_driver_is_called_for_an_end_that_a_call_has_reported() {
 fn the_last_handle_of_a_gate_may_go_while_an_end_waits_to_be_reported() {
     model(|| {
         let bench = Bench::new(1, OLDEST);
-        let (session, tag) = (bench.admit(7), bench.tag(8));
+        let session = bench.admit(7);
         let Bench { gate, live, .. } = bench;
         race([
             Box::new(move || {
-                let newcomer = gate.reserve_anonymous(tag);
+                gate.makes_room();
                 drop(gate);
-                drop(newcomer);
             }),
             Box::new(move || drop(session)),
         ]);
@@ -238,41 +236,40 @@ fn the_last_handle_of_a_gate_may_go_while_an_end_waits_to_be_reported() {
 }
 
 /// An owner that leaves takes out of the list what nobody wants, and has in hand what
-/// others want, while the last handle of the gate goes.
+/// another wants, who leaves too, while the last handle of the gate goes.
 #[test]
 fn nothing_is_put_back_into_the_list_of_a_gate_that_is_gone() {
-    model(|| {
+    model_with(1, || {
         let bench = Bench::new(2, OLDEST);
         let evicted = [bench.admit(6), bench.admit(7)];
-        let newcomers = [8, 9].map(|tag| bench.gate.reserve_anonymous(bench.tag(tag)).unwrap());
-        let [stays, leaves] = evicted;
+        drop([8, 9].map(|tag| bench.gate.reserve_anonymous(bench.tag(tag)).unwrap()));
+        let [one, other] = evicted;
         let Bench { gate, live, .. } = bench;
-        race([Box::new(move || drop(gate)), Box::new(move || drop(leaves))]);
-        drop(newcomers);
-        drop(stays);
+        race([
+            Box::new(move || drop(gate)),
+            Box::new(move || drop(one)),
+            Box::new(move || drop(other)),
+        ]);
         assert_eq!(live.load(Relaxed), 0, "tags");
     });
 }
 
 /// The timer has fired, and the driver that has its payload lets go of it, while the owner
-/// leaves: the handle that stays has a timer to ask.
+/// leaves: the one handle that stays has a timer to ask.
 #[test]
 fn a_handle_has_a_timer_to_ask_whoever_leaves() {
     model(|| {
         let bench = Bench::new(1, CapacityPolicy::Reject);
         let session = bench.admit(7);
-        let handle = session.handle();
-        let (gate, asking) = (bench.gate.clone(), handle.clone());
-        race([
-            Box::new(move || {
-                gate.advance(IDLE, drop);
-                asking.touch().expect_err("it has ended");
-            }),
-            Box::new(move || drop(session)),
-        ]);
-        let reason = handle.reason().expect("it has ended");
-        let refused = handle.into_activity().map(drop).expect_err("it has ended");
-        assert_eq!(refused.reason(), Some(reason));
+        let (gate, handle) = (bench.gate.clone(), session.handle());
+        let (drive_and_ask, learned) = thread(move || {
+            gate.advance(IDLE, drop);
+            let closed = handle.touch().expect_err("it has ended");
+            (closed.reason, handle.reason())
+        });
+        race([drive_and_ask, Box::new(move || drop(session))]);
+        let (learned, reason) = of(&learned);
+        assert_eq!(Some(learned), reason);
         assert_eq!(bench.close().load(Relaxed), 0, "tags");
     });
 }
@@ -284,12 +281,9 @@ fn a_slot_that_passes_outlives_a_panic_where_a_call_ended_the_session() {
     model(|| {
         let bench = Bench::new(1, OLDEST);
         let session = bench.gate.admit_anonymous(bench.bad_tag(7)).expect("there is room");
-        let (gate, tag) = (bench.gate.clone(), bench.tag(8));
+        let evictor = bench.gate.clone();
         race([
-            Box::new(move || {
-                let come = || drop(gate.reserve_anonymous(tag));
-                _ = catch_unwind(AssertUnwindSafe(come));
-            }),
+            Box::new(move || _ = catch_unwind(AssertUnwindSafe(|| evictor.makes_room()))),
             Box::new(move || {
                 let leave = || {
                     _ = session.touch();

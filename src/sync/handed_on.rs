@@ -21,13 +21,14 @@
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
 //! | the push, CAS | `Release` | the take | the link is read before it is written | `what_is_handed_on_is_taken_once` |
-//! | the take, swap | `Acquire` | the push | the same, from the other side | `what_is_handed_on_is_taken_once` |
-//! | the same | `Release` | the first load of `is_empty` | who finds nothing misses the hand that has it | `what_is_in_a_hand_is_seen` |
+//! | the take, CAS | `Acquire` | the push | the same, from the other side | `what_is_handed_on_is_taken_once` |
+//! | the close, swap | `Acquire` | the push | what an owner has just put back is missed | `nothing_is_left_in_a_list_that_is_closed` |
+//! | the take | `Release` | the first load of `is_empty` | who finds nothing misses the hand that has it | `what_is_in_a_hand_is_seen` |
 //! | `hands`' subtraction | `Release` | its load | who sees no hand misses what that put back | `what_is_in_a_hand_is_seen` |
 //! | the loads of `is_empty` | `Acquire` | these | the same, from the other side | `what_is_in_a_hand_is_seen` |
 //! | the counts | `Relaxed` | nothing | they say when, not what | |
 //!
-//! *Progress*: a push is lock-free, a take wait-free.
+//! *Progress*: a push and a take are lock-free.
 
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;

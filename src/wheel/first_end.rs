@@ -52,7 +52,7 @@
 //! | race | ruling | model that fails |
 //! |---|---|---|
 //! | search, an activity ends | the CAS on its timer's word | `the_time_told_follows_who_leaves_during_the_search` |
-//! | search, a session is reserved | the CAS on the gate's count | `the_time_told_follows_who_comes_during_the_search` |
+//! | search, a session is reserved | the CAS on the gate's count | `the_time_told_follows_who_comes_in_the_place_of_another_during_the_search` |
 //! | search, the session that it finds ends | the second look | `the_time_told_is_not_that_of_a_session_that_ends_during_the_search` |
 //!
 //! *Progress*: wait-free but for the search; that is lock-free, in the number of timers
