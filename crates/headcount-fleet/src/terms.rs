@@ -1,0 +1,131 @@
+//! Read first. How long what holds, and why that is enough.
+//!
+//! A member counts its *term* from before it sends a request, by a clock that
+//! does not stop; the ledger keeps the row for `reclaim` from when it serves the
+//! request, by its own clock. With `W`, for which a deposed primary takes writes:
+//!
+//! ```text
+//! reclaim = term + W + slack      slack: the most that one leap adds to the ledger's clock
+//! the member stops at             sent + term - guard       guard: drift and rounding
+//! the row is folded back after    served + term + W         by real time, and served >= sent
+//! ```
+//!
+//! *Assumed*, and to be seen to by operators: scripts are atomic; a primary that
+//! was deposed takes writes for at most `W`; the engine's clock leaps forward at
+//! most once per `reclaim`, and drifts by at most 1/1000 from the members'; these
+//! count every stop; all members have one and the same terms, which the ledger
+//! checks for as long as its head is there; the keys of a bucket are lost together
+//! or not at all; members are honest.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The times of a fleet, in milliseconds. All members have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Terms {
+    /// How long a share is valid, by its holder's clock, from before its request
+    /// was sent.
+    pub term: u64,
+    /// The longest that a deposed primary may go on taking writes.
+    pub deposed: u64,
+    /// The most by which the ledger's clock moves on at a request.
+    pub slack: u64,
+    /// How long before the term's end a holder stops.
+    pub guard: u64,
+}
+
+/// Terms that no fleet can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TermsError {
+    field: &'static str,
+    why: &'static str,
+}
+
+impl fmt::Display for TermsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.field, self.why)
+    }
+}
+
+impl std::error::Error for TermsError {}
+
+const SHORTEST: Duration = Duration::from_millis(60);
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Terms {
+    /// The usual parts of a term: the ledger's clock may leap by a fifth of it, and a
+    /// holder stops a tenth before its end. Parts of a millisecond round up.
+    ///
+    /// # Errors
+    ///
+    /// If a term is shorter than 60 ms, or either is longer than a day.
+    pub fn of(term: Duration, deposed: Duration) -> Result<Self, TermsError> {
+        if term < SHORTEST {
+            let why =
+                "is shorter than 60 ms: take one of some round trips to the engine, six times over";
+            return Err(TermsError { field: "term", why });
+        }
+        for (field, duration) in [("term", term), ("deposed", deposed)] {
+            if duration > LONGEST {
+                return Err(TermsError { field, why: "is longer than a day: take a shorter one" });
+            }
+        }
+        let millis = |duration: Duration| duration.as_nanos().div_ceil(1_000_000) as u64;
+        let (term, deposed) = (millis(term), millis(deposed));
+        Ok(Self { term, deposed, slack: term.div_ceil(5), guard: term.div_ceil(10) })
+    }
+
+    /// How long the ledger keeps a row, by its own clock, from when it serves the
+    /// request.
+    pub fn reclaim(&self) -> u64 {
+        self.term + self.deposed + self.slack
+    }
+
+    /// When a holder stops that sent its request then, by its clock.
+    pub fn until(&self, sent: u64) -> u64 {
+        sent + self.term - self.guard
+    }
+
+    /// How often a holder calls, if there is nothing else to say.
+    pub fn renewal(&self) -> u64 {
+        self.term / 6
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(term: u64, deposed: u64) -> String {
+        let millis = Duration::from_millis;
+        Terms::of(millis(term), millis(deposed))
+            .map_or_else(|error| error.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn terms_that_no_fleet_can_have_are_named() {
+        assert!(told(59, 0).starts_with("term is shorter than 60 ms"));
+        assert!(told(86_400_001, 0).starts_with("term is longer than a day"));
+        assert!(told(1_000, 86_400_001).starts_with("deposed is longer than a day"));
+        assert_eq!(told(60, 86_400_000), "");
+    }
+
+    #[test]
+    fn parts_of_a_term_leave_room_for_leaps_and_drift() {
+        for (term, deposed) in
+            [(60, 0), (61, 7), (1_000, 200), (30_000, 0), (86_400_000, 86_400_000)]
+        {
+            let terms =
+                Terms::of(Duration::from_millis(term), Duration::from_millis(deposed)).unwrap();
+            assert!(terms.reclaim() >= term + deposed + terms.slack);
+            assert!(
+                terms.slack > terms.renewal(),
+                "the ledger's clock keeps up with one member's calls"
+            );
+            let drift = terms.reclaim().div_ceil(1_000) + 1;
+            assert!(terms.guard >= drift || deposed > term, "{terms:?}");
+            assert!(terms.until(0) > 3 * terms.renewal());
+        }
+    }
+}
