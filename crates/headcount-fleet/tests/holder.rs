@@ -70,9 +70,8 @@ fn what_grows_is_granted_before_the_counter_is_told() {
     let request = holder.call(110, 0, &mut gate);
     assert_eq!((request.claims.clone(), gate.limit), (claim(3, 8), 3));
     holder.receive(111, &done(&request, 5), &mut gate);
-    assert_eq!(gate.limit, 5);
-    // Limits first: a slot under the new term is within them.
-    assert_eq!(gate.told.last().unwrap(), &format!("until {}", TERMS.until(110)));
+    // The limit, then the term: a slot that is taken under the new term is within it.
+    assert_eq!(gate.told, ["limit 3", "limit 5", &format!("until {}", TERMS.until(110))]);
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn wait_for(engine: &mut Connection, what: &str) {
         if engine.call(["INFO", "replication"]).text().contains(what) {
             return;
         }
-        engine.call(["BLPOP", "nothing", "0.01"]);
+        engine.call(["XREAD", "BLOCK", "20", "STREAMS", "nothing", "$"]);
     }
     panic!("never {what}");
 }

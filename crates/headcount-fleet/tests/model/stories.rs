@@ -163,8 +163,9 @@ fn a_leap_of_the_clock_takes_nobodys_share() {
 #[test]
 fn a_term_counts_from_before_its_request_was_sent() {
     let mut story = Story::new(SHORT);
-    story.calls(ANN, 1).is_served(ANN, false, 0).fault(Fault::LeapForward, 0).asks(BOB, 0);
-    story.tick().is_answered(ANN).asks(BOB, 0);
+    story.asks(ANN, 0).calls(ANN, 1).is_served(ANN, false, 0);
+    story.fault(Fault::LeapForward, 0).asks(BOB, 0).tick();
+    assert_eq!(story.is_answered(ANN).asks(BOB, 0).held(), [1, 0]);
     assert_eq!(story.tick().asks(BOB, 1).held(), [0, 1]);
 }
 
