@@ -56,6 +56,7 @@ mod gate;
 mod limit;
 #[cfg(feature = "serde")]
 mod limit_serde;
+mod order;
 mod rate;
 mod reap;
 mod sync;
@@ -88,6 +89,9 @@ pub use gate::{
     GateConfig, GateError, Rate, Rejected, Reservation, Session, SessionHandle, Stats,
 };
 pub use limit::{Limit, LimitTooLarge};
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+pub use order::model as order_model;
 pub use rate::{InvalidWindow, OwnedRateToken, RateLimited, RateToken, SlidingWindow};
 pub use reap::Reaper;
 #[cfg(feature = "tokio")]

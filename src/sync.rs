@@ -12,14 +12,14 @@
 pub(crate) mod alarm;
 #[cfg(all(test, not(feature = "loom")))]
 mod alarm_tests;
-pub(crate) mod announced;
 pub(crate) mod arc;
 pub(crate) mod atomic;
 pub(crate) mod cell;
 mod const_fn;
+pub(crate) mod counted;
 pub(crate) mod epoch;
+pub(crate) mod handed_on;
 pub(crate) mod heap;
-pub(crate) mod ordered;
 pub(crate) mod sleep;
 pub(crate) mod striped_arc;
 pub(crate) mod tally;

@@ -24,6 +24,7 @@
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
 //! | acquire's CAS | `Acquire` | release, `set_limit` | a holder misses the work of the slot's previous holder | `a_slot_hands_over_what_its_holder_wrote` |
+//! | the same, and `hear` | `AcqRel` | each other | whoever searches for the first end misses a session that does not see the search | `the_time_told_follows_who_comes_during_the_search` |
 //! | release's `fetch_sub` | `Release` | acquire, `in_use` | the same, from the other side | `a_slot_hands_over_what_its_holder_wrote` |
 //! | `set_limit`'s CAS | `Release` | acquire | one admitted by a raise misses what was prepared for it | `who_a_raise_admits_sees_what_was_prepared` |
 //! | the gauges' load | `Acquire` | release | a drain that reads 0 misses the leavers' last writes | `an_empty_counter_is_a_finished_drain` |
@@ -143,11 +144,17 @@ impl AdmissionCounter {
             let Some(next) = seen.admit(slots) else {
                 return Err(AtCapacity::under(seen.limit()));
             };
-            match self.word.compare_exchange_weak(seen.0, next.0, Acquire, Relaxed) {
+            match self.word.compare_exchange_weak(seen.0, next.0, AcqRel, Relaxed) {
                 Ok(_) => return Ok(()),
                 Err(now) => seen = Word(now),
             }
         }
+    }
+
+    /// Of this and each reservation one comes first, and who comes second sees what the
+    /// first did before.
+    pub(crate) fn hear(&self) {
+        self.word.fetch_add(0, AcqRel);
     }
 
     /// Gives back slots whose owner is gone. Only a permit's drop calls this,

@@ -7,8 +7,7 @@
 use crate::clock::Clock;
 use crate::gate::handle::Gate;
 use crate::gate::session::reason::{CloseReason, Ended};
-use crate::gate::session::record::Record;
-use crate::sync::arc::Weak;
+use crate::gate::session::record::RecordRef;
 use crate::wheel::Deadline;
 
 impl<K: 'static, T: Clone, C: Clock> Gate<K, T, C> {
@@ -30,15 +29,19 @@ impl<K: 'static, T: Clone, C: Clock> Gate<K, T, C> {
     /// reported again; what else is due ends at the next call.
     pub fn advance(&self, now: u64, mut f: impl FnMut(Ended<T>)) -> usize {
         let mut reported = 0;
-        let mut each = |record: Weak<Record<T, C>>, by| {
-            if let Some(ended) = Record::timer_has_fired(&record, by) {
+        let mut report = |ended: Option<Ended<T>>| {
+            if let Some(ended) = ended {
                 reported += 1;
                 f(ended);
             }
         };
+        for record in self.core.unreported.take() {
+            report(record.to_report());
+        }
+        let mut fired = |record: RecordRef<T, C>, by| report(record.timer_has_fired(by));
         match self.core.closed() {
-            None => self.core.wheel.advance_with_deadline(now, each),
-            Some(_) => self.core.wheel.fire_all(now, |record| each(record, Deadline::Idle)),
+            None => self.core.wheel.advance_with_deadline(now, fired),
+            Some(_) => self.core.wheel.fire_all(now, |record| fired(record, Deadline::Idle)),
         };
         reported
     }
@@ -55,8 +58,7 @@ impl<K: 'static, T, C: Clock> Gate<K, T, C> {
     /// A tick before which [`advance`](Self::advance) has nothing to do, for
     /// the sessions there are now; `None` if there is none.
     pub fn next_deadline(&self) -> Option<u64> {
-        let next = self.core.wheel.next_deadline();
-        self.core.closed().map_or(next, |_| next.map(|_| 0))
+        self.core.next_deadline()
     }
 
     /// Closes the gate for good: it admits nobody any more, and every session

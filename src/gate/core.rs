@@ -15,8 +15,9 @@ use crate::admission::AdmissionCounter;
 use crate::clock::{Clock, duration_of};
 use crate::rate::SlidingWindow;
 use crate::sync::alarm::Alarm;
-use crate::sync::arc::Weak;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, load_settled};
+use crate::sync::counted::{Counted, HasCount};
+use crate::sync::handed_on::HandedOn;
 use crate::wheel::{FirstEnd, TimerWheel};
 
 /// When to come back where that is not known: no timeout will end a session, or a
@@ -27,12 +28,13 @@ pub(super) const SOME_TIME: Duration = Duration::from_secs(1);
 pub(crate) type BothWays = (u64, u64);
 
 /// `R` is the record of a session.
-pub(crate) struct Core<R, C> {
+pub(crate) struct Core<R: HasCount, C> {
     pub(super) counter: AdmissionCounter,
     pub(super) rate: Option<StdArc<SlidingWindow>>,
-    pub(crate) wheel: TimerWheel<Weak<R>, C>,
+    pub(crate) wheel: TimerWheel<Counted<R>, C>,
     /// `None` if the gate evicts nobody.
-    pub(super) candidates: Option<Candidates<R>>,
+    pub(super) candidates: Option<Candidates>,
+    pub(super) unreported: HandedOn<R>,
     pub(super) first_end: FirstEnd,
     pub(super) tallies: Tallies,
     pub(crate) timeouts: Timeouts,
@@ -41,17 +43,19 @@ pub(crate) struct Core<R, C> {
     closed: ClosedWord,
 }
 
-impl<R: Send + Sync + 'static, C: Clock + 'static> Core<R, C> {
+impl<R: HasCount, C: Clock> Core<R, C> {
     pub(super) fn new<K>(config: &GateConfig<K>, clock: C) -> Self {
         let rate = config.rate.map(|Rate { most, window }| {
             let window = config.ticks(Some(window));
             StdArc::new(SlidingWindow::new(most, window).expect("the configuration was checked"))
         });
+        let wheel = TimerWheel::new(clock);
         Self {
             counter: AdmissionCounter::new(config.limit),
             rate,
-            wheel: TimerWheel::new(clock),
-            candidates: Candidates::of(config),
+            candidates: Candidates::of(config, wheel.shards()),
+            wheel,
+            unreported: HandedOn::new(),
             first_end: FirstEnd::unknown(),
             tallies: Tallies::new(),
             timeouts: Timeouts::of(config),
@@ -62,7 +66,7 @@ impl<R: Send + Sync + 'static, C: Clock + 'static> Core<R, C> {
     }
 }
 
-impl<R, C: Clock> Core<R, C> {
+impl<R: HasCount, C: Clock> Core<R, C> {
     /// By which it is judged what has come.
     pub(crate) fn now(&self) -> u64 {
         self.wheel.clock().now()
@@ -80,10 +84,19 @@ impl<R, C: Clock> Core<R, C> {
 
     /// When to come back, for a newcomer that found the gate full at this moment.
     pub(super) fn retry_after(&self, moment @ (now, _): BothWays) -> Duration {
-        match self.first_end.tick(now, &self.wheel, &self.tallies.commits) {
+        match self.first_end.tick(now, &self.wheel, || self.counter.hear()) {
             Some(first) => self.wait(first.saturating_sub(now).max(1), moment),
             None => SOME_TIME,
         }
+    }
+
+    /// A tick before which a driver has nothing to do, for the sessions there are now.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        if !self.unreported.is_empty() {
+            return Some(0);
+        }
+        let next = self.wheel.next_deadline();
+        self.closed().map_or(next, |_| next.map(|_| 0))
     }
 
     /// So many ticks from this moment on, for who waits them by another clock:
@@ -93,7 +106,7 @@ impl<R, C: Clock> Core<R, C> {
     }
 }
 
-impl<R, C> Core<R, C> {
+impl<R: HasCount, C> Core<R, C> {
     pub(crate) fn closed(&self) -> Option<CloseReason> {
         self.closed.reason()
     }
@@ -108,7 +121,7 @@ impl<R, C> Core<R, C> {
     }
 }
 
-impl<R, C> fmt::Debug for Core<R, C> {
+impl<R: HasCount, C> fmt::Debug for Core<R, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core").field("counter", &self.counter).finish_non_exhaustive()
     }

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::hash::Hash;
+use std::ops::Deref;
 use std::sync::Arc as StdArc;
 
 use super::core::Core;
@@ -85,9 +86,27 @@ use crate::sync::striped_arc::StripedArc;
 /// [`enter`]: crate::SessionHandle::enter
 /// [established]: crate::SessionHandle::establish
 pub struct Gate<K: 'static, T = (), C = SystemClock> {
-    pub(crate) core: Arc<StripedArc<SessionCore<T, C>>>,
+    pub(crate) core: Arc<SharedCore<T, C>>,
     pub(super) subjects: Arc<StripedArc<SubjectCounts<K, Hasher>>>,
     pub(super) settings: StdArc<LiveSettings<K>>,
+}
+
+/// The core as the handles of a gate have it. When the last of them goes nobody can drive
+/// the gate any more, so nothing waits to be reported: what did would keep the core.
+pub(crate) struct SharedCore<T, C>(StripedArc<SessionCore<T, C>>);
+
+impl<T, C> Deref for SharedCore<T, C> {
+    type Target = StripedArc<SessionCore<T, C>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<T, C> Drop for SharedCore<T, C> {
+    fn drop(&mut self) {
+        self.unreported.take().for_each(drop);
+    }
 }
 
 impl<K, T, C> Gate<K, T, C>
@@ -104,7 +123,7 @@ where
             false => subjects,
         };
         Self {
-            core: Arc::new(StripedArc::new(Core::new(config, clock))),
+            core: Arc::new(SharedCore(StripedArc::new(Core::new(config, clock)))),
             settings: StdArc::new(LiveSettings::new(draft, |subject| subjects.hash_of(subject))),
             subjects: Arc::new(StripedArc::new(subjects)),
         }
@@ -142,7 +161,7 @@ impl<K: 'static, T, C: Clock> Gate<K, T, C> {
     /// How many sessions an eviction would choose from, at most; 0 if the gate
     /// evicts nobody.
     pub fn candidates(&self) -> usize {
-        self.core.candidates.as_ref().map_or(0, |candidates| candidates.len())
+        self.core.candidates.as_ref().map_or(0, |candidates| candidates.count())
     }
 
     /// What the gate holds and has done so far.

@@ -9,25 +9,26 @@
 use super::decide::rejected::Cause;
 use super::session::phase::End;
 use super::session::reason::CloseReason;
-use crate::sync::announced::Announced;
 use crate::sync::tally::Tally;
 
 const LEFT: usize = 0;
-const REJECTED: usize = 1;
+const ADMITTED: usize = 1;
+const REJECTED: usize = 2;
 const ENDED: usize = REJECTED + Cause::ALL.len();
 const SUMS: usize = ENDED + CloseReason::ALL.len();
 
 #[derive(Debug)]
 pub(super) struct Tallies {
     sums: Tally<SUMS>,
-    /// The sessions ever admitted: heard by who searches for the first end
-    /// (`wheel/first_end.rs`).
-    pub(super) commits: Announced,
 }
 
 impl Tallies {
     pub(super) fn new() -> Self {
-        Self { sums: Tally::new(), commits: Announced::new() }
+        Self { sums: Tally::new() }
+    }
+
+    pub(super) fn admitted(&self) {
+        self.sums.add_one(ADMITTED);
     }
 
     pub(super) fn rejected(&self, cause: Cause) {
@@ -48,7 +49,7 @@ impl Tallies {
         let stats = Stats {
             in_use,
             draining: 0,
-            admitted: self.commits.sum(),
+            admitted: self.sums.sum(ADMITTED),
             rejected: std::array::from_fn(|cause| self.sums.sum(REJECTED + cause)),
             ended: std::array::from_fn(|reason| self.sums.sum(ENDED + reason)),
         };

@@ -4,14 +4,18 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::gate::core::{BothWays, Core};
+use crate::sync::counted::HasCount;
 
 /// How often a driver looks at a clock that lies behind by as much as it may.
 const LOOKS: u64 = 4;
 
 /// How long a driver may sleep from this moment on. Never longer than the
 /// shortest timeout, so that none that starts meanwhile ends before it wakes.
-pub(super) fn may_sleep<R, C: Clock>(core: &Core<R, C>, (now, rounded_up): BothWays) -> Duration {
-    let next = core.wheel.next_deadline().unwrap_or(u64::MAX);
+pub(super) fn may_sleep<R: HasCount, C: Clock>(
+    core: &Core<R, C>,
+    (now, rounded_up): BothWays,
+) -> Duration {
+    let next = core.next_deadline().unwrap_or(u64::MAX);
     // What is due may not be so yet by a clock that lies behind: it is looked at a
     // few times until it surely is. And the wheel may not know better than the past
     // while others insert.

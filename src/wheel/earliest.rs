@@ -21,29 +21,10 @@
 use std::ops::Range;
 
 use super::deadline::Fixed;
-use super::node::{NUMBER_BITS, Number};
+use super::node::{Number, TimerId};
 use super::shard::Shard;
-use super::timer::Spot;
 use super::timer_wheel::TimerWheel;
 use super::word::{State, Word};
-
-/// A timer of a wheel, by its place: the timer that is there, or was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TimerId {
-    shard: u32,
-    number: Number,
-}
-
-impl TimerId {
-    /// There are at most 64 shards.
-    pub(crate) const fn bits(self) -> u32 {
-        self.shard << NUMBER_BITS | self.number
-    }
-
-    pub(crate) const fn of_bits(bits: u32) -> Self {
-        Self { shard: bits >> NUMBER_BITS, number: bits & ((1 << NUMBER_BITS) - 1) }
-    }
-}
 
 impl<T> Shard<T> {
     /// When the timer of this node fires if it is left alone; `None` if it is not
@@ -122,10 +103,5 @@ impl<T, C> TimerWheel<T, C> {
             }
         }
         false
-    }
-
-    /// Is it this place in this wheel?
-    pub(crate) fn is_at(&self, id: TimerId, spot: &Spot<T, C>) -> bool {
-        spot.number == id.number && self.shards[id.shard as usize] == spot.shared
     }
 }

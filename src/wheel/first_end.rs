@@ -34,9 +34,9 @@
 //! *Why a search misses nothing*: it begins with a write to the word. A timer that
 //! the search meets as held is looked at by a write, so who releases it later sees
 //! that first write, and lowers the tick. A session that the search does not meet was
-//! committed after the searcher has *heard* the commits (`sync/announced.rs`), which is a
-//! write to each place where commits are counted; so its commit sees the first
-//! write likewise.
+//! given its slot after the searcher has *heard* the gate's count (`hear`), which is a
+//! write to the word that every reservation writes; so it sees the first
+//! write likewise. (An eviction, which takes no slot of the count, hears it instead.)
 //!
 //! *Why no end goes unseen*: the searcher publishes, then looks at the timer once more,
 //! by a write. If that timer has ended, the word becomes stale; who ends it later sees
@@ -46,13 +46,13 @@
 //! publishes; begins, ends → their CAS, or the load that finds nothing to do.
 //!
 //! *Memory orderings*: here every access is `Relaxed`. What orders them are the writes of
-//! the search to the timers, `AcqRel` (`wheel/node.rs`), and to the counts of commits,
-//! `AcqRel` (`sync/announced.rs`).
+//! the search to the timers, `AcqRel` (`wheel/node.rs`), and to the gate's count,
+//! `AcqRel` (`admission/counter.rs`).
 //!
 //! | race | ruling | model that fails |
 //! |---|---|---|
 //! | search, an activity ends | the CAS on its timer's word | `the_time_told_follows_who_leaves_during_the_search` |
-//! | search, a session is committed | the addition to the count of commits | `the_time_told_follows_who_comes_during_the_search` |
+//! | search, a session is reserved | the CAS on the gate's count | `the_time_told_follows_who_comes_during_the_search` |
 //! | search, the session that it finds ends | the second look | `the_time_told_is_not_that_of_a_session_that_ends_during_the_search` |
 //!
 //! *Progress*: wait-free but for the search; that is lock-free, in the number of timers
@@ -61,10 +61,8 @@
 
 use crossbeam_utils::CachePadded;
 
-use super::earliest::TimerId;
-use super::timer::Spot;
+use super::node::TimerId;
 use super::timer_wheel::TimerWheel;
-use crate::sync::announced::Announced;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// An idle time that is as good as none, so far from the last tick that a deadline
@@ -142,7 +140,7 @@ impl FirstEnd {
         &self,
         now: u64,
         wheel: &TimerWheel<T, C>,
-        commits: &Announced,
+        hear: impl FnOnce(),
     ) -> Option<u64> {
         let mut seen = self.word();
         loop {
@@ -153,7 +151,7 @@ impl FirstEnd {
             }
             let search = seen.searching();
             match self.change(seen, search) {
-                Ok(()) => return self.search(search, wheel, commits),
+                Ok(()) => return self.search(search, wheel, hear),
                 Err(other) => seen = other,
             }
         }
@@ -173,9 +171,9 @@ impl FirstEnd {
         &self,
         search: Word,
         wheel: &TimerWheel<T, C>,
-        commits: &Announced,
+        hear: impl FnOnce(),
     ) -> Option<u64> {
-        commits.hear();
+        hear();
         // What is due at once tells of an end that was; what waits for ever is no timeout.
         let found = wheel.earliest(1..ENDLESS);
         let known = found.map_or(NONE, |(deadline, _)| deadline);
@@ -215,12 +213,12 @@ impl FirstEnd {
     }
 
     /// The timer that was there ends no session any more.
-    pub(crate) fn ends<T, C>(&self, wheel: &TimerWheel<T, C>, spot: &Spot<T, C>) {
+    pub(crate) fn ends(&self, timer: TimerId) {
         let seen = self.word();
         if seen.state() != State::Known || seen.tick() == NONE {
             return;
         }
-        if self.timer_of(seen).is_some_and(|id| wheel.is_at(id, spot)) {
+        if self.timer_of(seen) == Some(timer) {
             _ = self.change(seen, seen.stale());
         }
     }

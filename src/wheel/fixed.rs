@@ -21,7 +21,7 @@
 use super::deadline::{Deadline, Fixed};
 use super::error::Expired;
 use super::level::deadline_after;
-use super::timer::{Hold, Timer};
+use super::timer::{Hold, LastHold, Timer};
 use super::word::{State, Word};
 use crate::clock::Clock;
 
@@ -52,33 +52,39 @@ impl<T, C> Timer<T, C> {
     ///
     /// [`Expired`] if the timer has fired, or its wheel was dropped.
     pub fn set_fixed_deadline(&self, at: Option<u64>) -> Result<(), Expired> {
-        self.change_fixed(at, Word::is_open, |word| word)
+        self.change_fixed(at, |word| word).map(drop)
     }
 
     /// The same, and the end of a hold at `now`, in one step. Only for who has
-    /// one.
-    pub(crate) fn release_with_fixed(&self, now: u64, at: Option<u64>) -> Result<(), Expired> {
+    /// one. `None` if it was not the last one.
+    pub(crate) fn release_with_fixed(
+        &self,
+        now: u64,
+        at: Option<u64>,
+    ) -> Result<Option<LastHold>, Expired> {
         let deadline = deadline_after(now, self.node().idle());
-        self.change_fixed(
-            at,
-            |word| word.state() == State::Live,
-            |word| word.held_once_less().with_deadline(word.deadline().max(deadline)),
-        )
+        let released = |word: Word| {
+            let word = word.held_once_less().with_deadline(word.deadline().max(deadline));
+            if word.is_held() { word } else { word.told() }
+        };
+        let before = self.change_fixed(at, released)?;
+        let after = released(before);
+        Ok((!after.is_held()).then(|| LastHold::of(before, after.deadline())))
     }
 
+    /// Returns the word that was changed.
     fn change_fixed(
         &self,
         at: Option<u64>,
-        is_live: impl Fn(Word) -> bool,
         change: impl Fn(Word) -> Word,
-    ) -> Result<(), Expired> {
+    ) -> Result<Word, Expired> {
         let node = self.node();
         node.set_fixed(Fixed::at(at));
         let mut word = node.word();
-        while is_live(word) {
+        while word.state() == State::Live {
             // A write even if there is no note: who notes later sees the store.
             match node.decide(word, change(word).not_noted()) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(word),
                 Err(other) => word = other,
             }
         }
@@ -103,6 +109,6 @@ impl<T, C: Clock> Hold<'_, T, C> {
     /// [`Expired`] if the timer has fired, or its wheel was dropped. See
     /// [`set_fixed_deadline`](Timer::set_fixed_deadline).
     pub fn release_with_fixed_deadline(self, now: u64, at: Option<u64>) -> Result<(), Expired> {
-        std::mem::ManuallyDrop::new(self).timer.release_with_fixed(now, at)
+        std::mem::ManuallyDrop::new(self).timer.release_with_fixed(now, at).map(drop)
     }
 }

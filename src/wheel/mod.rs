@@ -19,7 +19,7 @@
 //! *Read in this order*: `level.rs`, `horizon.rs`, `deadline.rs`, `word.rs`,
 //! `node.rs`, `arena.rs`, `free_list.rs`, `slot.rs`, `hint.rs`, `shard.rs`,
 //! `visit.rs`, `advance.rs`, `sweep.rs`, `adopt.rs`, `timer.rs`, `fixed.rs`,
-//! `timer_wheel.rs`, `drive.rs`, `earliest.rs`, `first_end.rs`. The page `docs::wheel` has the pictures,
+//! `timer_wheel.rs`, `drive.rs`, `claim.rs`, `earliest.rs`, `first_end.rs`. The page `docs::wheel` has the pictures,
 //! and every race with its ruling.
 //!
 //! *Progress*: insert, touch, hold, cancel and advance are lock-free; an insert
@@ -31,6 +31,7 @@
 mod adopt;
 mod advance;
 mod arena;
+mod claim;
 mod deadline;
 mod drive;
 mod earliest;
@@ -50,11 +51,13 @@ mod timer_wheel;
 mod visit;
 mod word;
 
+pub(crate) use claim::{Look, Unused};
 pub use deadline::{Deadline, Deadlines, FixedDeadline};
 pub use drive::Advanced;
 pub use error::{Expired, HoldError, WheelFull};
 pub(crate) use first_end::{ENDLESS, FirstEnd};
 pub(crate) use horizon::lasts_a_century;
-pub(crate) use timer::Unused;
+pub(crate) use node::TimerId;
+pub(crate) use timer::LastHold;
 pub use timer::{Hold, Timer};
 pub use timer_wheel::TimerWheel;

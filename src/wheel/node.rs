@@ -35,6 +35,36 @@ pub(super) type Number = u32;
 /// Bits of a node's number.
 pub(super) const NUMBER_BITS: u32 = 26;
 
+/// A timer of a wheel, by its place: the timer that is there, or was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimerId {
+    pub(super) shard: u32,
+    pub(super) number: Number,
+}
+
+impl TimerId {
+    pub(crate) const fn new(shard: u32, number: Number) -> Self {
+        Self { shard, number }
+    }
+
+    pub(crate) const fn shard(self) -> u32 {
+        self.shard
+    }
+
+    pub(crate) const fn number(self) -> Number {
+        self.number
+    }
+
+    /// There are at most 64 shards.
+    pub(super) const fn bits(self) -> u32 {
+        self.shard << NUMBER_BITS | self.number
+    }
+
+    pub(super) const fn of_bits(bits: u32) -> Self {
+        Self { shard: bits >> NUMBER_BITS, number: bits & ((1 << NUMBER_BITS) - 1) }
+    }
+}
+
 /// All bytes zero is a free node.
 #[repr(C)]
 pub(super) struct Node<T> {

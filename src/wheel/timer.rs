@@ -6,7 +6,7 @@
 //! `fixed.rs`.
 //!
 //! *Linearization points*: touch → its CAS, or the load where the deadline is
-//! late enough; cancel, hold, release, confirm, seal → their CAS, or the load that
+//! late enough; cancel, hold, release, retire → their CAS, or the load that
 //! finds the timer fired.
 //!
 //! *Memory orderings*: each of those CAS is `AcqRel` (`node.rs`), so that what
@@ -24,18 +24,18 @@ use std::ptr::NonNull;
 
 use super::error::{Expired, HoldError};
 use super::level::deadline_after;
-use super::node::{Node, Number};
+use super::node::{Node, TimerId};
 use super::shard::Shared;
 use super::word::{State, Word};
 use crate::clock::{Clock, SystemClock};
 use crate::sync::atomic::Ordering::*;
 
-/// A timer as it was seen, that nobody held.
+/// The last hold of a timer is gone.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Unused {
-    word: Word,
-    /// The tick of its insert, its last touch, or the end of its last hold.
-    pub(crate) since: u64,
+pub(crate) struct LastHold {
+    pub(crate) deadline: u64,
+    /// The timer was met held by who looks for one that is not (`claim.rs`).
+    pub(crate) is_looked_for: bool,
 }
 
 /// A timer in a [`TimerWheel`](crate::TimerWheel), by its owner: dropping it
@@ -52,15 +52,9 @@ pub(crate) struct Unused {
 pub struct Timer<T, C = SystemClock> {
     shared: NonNull<Shared<T, C>>,
     node: NonNull<Node<T>>,
-    /// A [`Number`], in a word: half a word beside a hole would be moved in pieces.
-    number: usize,
+    /// A [`TimerId`], in a word: half a word beside a hole would be moved in pieces.
+    id: usize,
     owns: PhantomData<T>,
-}
-
-/// Where a timer is, or was: for comparisons only.
-pub(crate) struct Spot<T, C> {
-    pub(super) shared: NonNull<Shared<T, C>>,
-    pub(super) number: Number,
 }
 
 // SAFETY: a payload leaves by the thread that cancels or that drives the
@@ -72,15 +66,22 @@ unsafe impl<T: Send, C: Send + Sync> Send for Timer<T, C> {}
 #[allow(unsafe_code)]
 unsafe impl<T: Send, C: Send + Sync> Sync for Timer<T, C> {}
 
+impl LastHold {
+    pub(super) fn of(word: Word, deadline: u64) -> Self {
+        Self { deadline, is_looked_for: word.is_looked_for() }
+    }
+}
+
 impl<T, C> Timer<T, C> {
     /// # Safety
     ///
-    /// The node was just inserted into the shard, and this is its one handle.
+    /// The node of this id was just inserted into the shard, which is the one of
+    /// the id, and this is its one handle.
     #[allow(unsafe_code)]
-    pub(super) unsafe fn new(shared: NonNull<Shared<T, C>>, number: Number) -> Self {
+    pub(super) unsafe fn new(shared: NonNull<Shared<T, C>>, id: TimerId) -> Self {
         // SAFETY: the shard is there until this handle has left it.
-        let node = NonNull::from(unsafe { &shared.as_ref().shard }.node(number));
-        Self { shared, node, number: number as usize, owns: PhantomData }
+        let node = NonNull::from(unsafe { &shared.as_ref().shard }.node(id.number));
+        Self { shared, node, id: id.bits() as usize, owns: PhantomData }
     }
 
     pub(super) fn node(&self) -> &Node<T> {
@@ -118,7 +119,7 @@ impl<T, C> Timer<T, C> {
         let deadline = deadline_after(now, node.idle());
         let mut word = Word(node.word.load(Relaxed));
         loop {
-            if !word.is_open() {
+            if word.state() != State::Live {
                 return Err(Expired);
             }
             if deadline <= word.deadline() {
@@ -152,7 +153,7 @@ impl<T, C> Timer<T, C> {
     pub(crate) fn hold_owned(&self) -> Result<(), HoldError> {
         let mut word = self.node().word();
         loop {
-            if !word.is_open() {
+            if word.state() != State::Live {
                 return Err(HoldError::Expired);
             }
             let held = word.held_once_more().ok_or(HoldError::TooMany)?;
@@ -163,9 +164,9 @@ impl<T, C> Timer<T, C> {
         }
     }
 
-    /// A hold is gone: the idle time starts again. Only for who has one. Returns the
-    /// deadline, if this was the last hold.
-    pub(crate) fn release(&self, now: u64) -> Option<u64> {
+    /// A hold is gone: the idle time starts again. Only for who has one. `None` if this
+    /// was not the last one, or the timer has fired.
+    pub(crate) fn release(&self, now: u64) -> Option<LastHold> {
         let node = self.node();
         let deadline = deadline_after(now, node.idle());
         let mut word = node.word();
@@ -173,46 +174,24 @@ impl<T, C> Timer<T, C> {
         while word.state() == State::Live {
             let later = word.deadline().max(deadline);
             let released = word.held_once_less().with_deadline(later);
-            match node.decide(word, released) {
-                Ok(()) => return (!released.is_held()).then_some(later),
-                Err(other) => word = other,
+            if released.is_held() {
+                match node.decide(word, released) {
+                    Ok(()) => return None,
+                    Err(other) => word = other,
+                }
+            } else {
+                match node.decide(word, released.told()) {
+                    Ok(()) => return Some(LastHold::of(word, later)),
+                    Err(other) => word = other,
+                }
             }
         }
         None
     }
 
-    /// Is the timer live? Asked by a write, so whoever fires it later sees what
-    /// the caller did before.
-    pub(crate) fn confirm(&self) -> bool {
-        let mut word = self.node().word();
-        while word.state() == State::Live {
-            match self.node().decide(word, word) {
-                Ok(()) => return true,
-                Err(other) => word = other,
-            }
-        }
-        false
-    }
-
-    /// Since when nobody has touched or held the timer, or `None` if it is held
-    /// or has fired. Only for idle times that do not reach the last tick.
-    pub(crate) fn unused(&self) -> Option<Unused> {
-        let word = self.node().word();
-        let is_unused = word.is_open() && !word.is_held();
-        let since = word.deadline().saturating_sub(self.node().idle());
-        is_unused.then_some(Unused { word, since })
-    }
-
-    /// Makes every touch and hold from now on fail as if the timer had fired,
-    /// which it then does only at its fixed deadline, unless it was used since it
-    /// was seen.
-    pub(crate) fn seal(&self, unused: Unused) -> bool {
-        self.node().decide(unused.word, unused.word.sealed()).is_ok()
-    }
-
-    /// Was the timer sealed?
-    pub(crate) fn is_sealed(&self) -> bool {
-        self.node().word().is_sealed()
+    /// Has the timer neither fired nor been retired?
+    pub(crate) fn is_live(&self) -> bool {
+        self.node().word().state() == State::Live
     }
 
     /// The timer does nothing from now on, though its handle stays: it is as if it had
@@ -242,9 +221,9 @@ impl<T, C> Timer<T, C> {
         self.retire()
     }
 
-    /// Where it is, for who asks after its end whether it was there.
-    pub(crate) fn spot(&self) -> Spot<T, C> {
-        Spot { shared: self.shared, number: self.number as Number }
+    /// By which it is known to who does not have it.
+    pub(crate) fn id(&self) -> TimerId {
+        TimerId::of_bits(self.id as u32)
     }
 
     /// Takes the timer out and gives its payload back, or `None` if it has
@@ -281,7 +260,7 @@ impl<T, C> Timer<T, C> {
             }
         };
         // SAFETY: this handle is used no more.
-        unsafe { Shared::leave(self.shared, self.number as Number) };
+        unsafe { Shared::leave(self.shared, self.id().number) };
         payload
     }
 }

@@ -12,7 +12,7 @@ use super::deadline::Deadlines;
 use super::error::WheelFull;
 use super::horizon::check_clock;
 use super::level::MAX_TICK;
-use super::node::Number;
+use super::node::{Number, TimerId};
 use super::shard::{Shard, Shared};
 use super::timer::Timer;
 use super::word::Word;
@@ -160,7 +160,9 @@ impl<T, C> TimerWheel<T, C> {
         match self.shard(index).insert(now, deadlines, payload, Word::live) {
             // SAFETY: inserted just now, and nobody else has the number.
             #[allow(unsafe_code)]
-            Ok(number) => Ok(unsafe { Timer::new(self.shards[index], number) }),
+            Ok(number) => {
+                Ok(unsafe { Timer::new(self.shards[index], TimerId::new(index as u32, number)) })
+            }
             Err(payload) => Err(WheelFull::new(payload)),
         }
     }
@@ -180,7 +182,7 @@ impl<T, C> TimerWheel<T, C> {
         let number = self.insert_held_in(index, now, deadlines.into(), payload)?;
         // SAFETY: inserted just now, and nobody else has the number.
         #[allow(unsafe_code)]
-        Some(unsafe { Timer::new(self.shards[index], number) })
+        Some(unsafe { Timer::new(self.shards[index], TimerId::new(index as u32, number)) })
     }
 
     /// Returns what fits into registers; its caller makes a timer of it.

@@ -2,10 +2,15 @@
 //! decided.
 //!
 //! ```text
-//!  63   61 60        44 43                         0
-//! +-------+------------+----------------------------+
-//! | state |   holds    |       idle deadline        |
-//! +-------+------------+----------------------------+
+//!  63     62      61    60        44 43                         0
+//! +------+-------+-------+------------+----------------------------+
+//! | live | noted | looked|   holds    |       idle deadline        |
+//! |  1   |       |  for  |            |                            |
+//! +------+-------+-------+------------+----------------------------+
+//!  63   60 59                     44 43                         0
+//! +-------+-------------------------+----------------------------+
+//! | state |     of a claim: whose   |       idle deadline        |
+//! +-------+-------------------------+----------------------------+
 //! ```
 //!
 //! Once the timer has fired the lowest bits say by which deadline.
@@ -29,10 +34,18 @@
 //!
 //! *Noted*: a live timer's fixed deadline lies beside the word, and a driver
 //! that fires by it has to know that nobody has changed it meanwhile. So the driver
-//! first notes the word, by a seventh value of the state, then reads the fixed
+//! first notes the word, then reads the fixed
 //! deadline, then fires; and who changes the fixed deadline takes the note off
 //! the word afterwards. A noted word says: nobody has changed the fixed deadline
 //! since, and told of it. Only the owner of the link notes.
+//!
+//! *Looked for*: somebody looked for a timer that nobody holds and met this one held;
+//! the release of the last hold takes the mark off and tells (`claim.rs`).
+//!
+//! *Claimed*: a live timer that nobody holds, and that one thread is about to retire
+//! (`claim.rs`). To all but those who claim it is a timer that nobody holds, and a hold
+//! takes the claim off. The claim says whose it is, since the node may have
+//! become another timer's with otherwise the same word.
 
 use super::deadline::Deadline;
 
@@ -41,27 +54,32 @@ use super::deadline::Deadline;
 #[repr(u8)]
 pub(super) enum State {
     Free = 0,
-    Live = 1,
-    Fired = 2,
-    Done = 3,
-    Cancelled = 4,
-    Orphan = 5,
-    Retired = 7,
+    Fired = 1,
+    Done = 2,
+    Cancelled = 3,
+    Orphan = 4,
+    Retired = 5,
+    Live = 8,
 }
 
-/// `Live`, and noted.
-const NOTED: u64 = 6;
+/// `Live`, claimed; and the same, looked for.
+const CLAIMED: u64 = 6;
+const CLAIMED_LOOKED_FOR: u64 = 7;
 
-/// `state:3 | holds:17 | deadline:44`, as drawn in the module header.
+/// As drawn in the module header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Word(pub(super) u64);
 
 const DEADLINE_BITS: u32 = 44;
-const STATE_SHIFT: u32 = 61;
+const STATE_SHIFT: u32 = 60;
+const LIVE: u64 = 1 << 63;
+const NOTED: u64 = 1 << 62;
+const LOOKED_FOR: u64 = 1 << 61;
 const ONE_HOLD: u64 = 1 << DEADLINE_BITS;
 const DEADLINE: u64 = ONE_HOLD - 1;
-/// As many holds as fit; of a live timer: it is sealed.
-const HOLDS: u64 = (1 << STATE_SHIFT) - ONE_HOLD;
+const HOLDS: u64 = LOOKED_FOR - ONE_HOLD;
+/// Different claimants that a word can name.
+const CLAIMANTS: u64 = 1 << (STATE_SHIFT - DEADLINE_BITS);
 
 impl Word {
     /// Nobody's business but its owner's.
@@ -69,7 +87,7 @@ impl Word {
 
     /// A live timer that nobody holds.
     pub(super) const fn live(deadline: u64) -> Self {
-        Self((State::Live as u64) << STATE_SHIFT | deadline)
+        Self(LIVE | deadline)
     }
 
     /// A live timer that one holds.
@@ -80,13 +98,12 @@ impl Word {
     pub(super) fn state(self) -> State {
         match self.0 >> STATE_SHIFT {
             0 => State::Free,
-            1 | NOTED => State::Live,
-            2 => State::Fired,
-            3 => State::Done,
-            4 => State::Cancelled,
-            5 => State::Orphan,
-            7 => State::Retired,
-            other => unreachable!("no state {other} is ever written"),
+            1 => State::Fired,
+            2 => State::Done,
+            3 => State::Cancelled,
+            4 => State::Orphan,
+            5 => State::Retired,
+            _ => State::Live,
         }
     }
 
@@ -94,30 +111,89 @@ impl Word {
         self.0 & DEADLINE
     }
 
-    pub(super) const fn is_held(self) -> bool {
-        self.0 & HOLDS != 0
+    pub(super) const fn is_claimed(self) -> bool {
+        matches!(self.0 >> STATE_SHIFT, CLAIMED | CLAIMED_LOOKED_FOR)
     }
 
-    pub(super) const fn with_state(self, state: State) -> Self {
-        Self(self.0 & (HOLDS | DEADLINE) | (state as u64) << STATE_SHIFT)
+    /// Of a live timer that nobody holds or claims.
+    pub(super) const fn is_unused_and_looked_for(self) -> bool {
+        self.0 & LIVE != 0 && self.0 & HOLDS == 0 && self.is_looked_for()
+    }
+
+    pub(super) const fn is_held(self) -> bool {
+        self.0 & LIVE != 0 && self.0 & HOLDS != 0
+    }
+
+    /// The word of a timer that is live no more.
+    pub(super) fn with_state(self, state: State) -> Self {
+        debug_assert_ne!(state, State::Live);
+        Self(self.deadline() | (state as u64) << STATE_SHIFT)
     }
 
     pub(super) const fn is_noted(self) -> bool {
-        self.0 >> STATE_SHIFT == NOTED
+        self.0 & LIVE != 0 && self.0 & NOTED != 0
     }
 
     /// The word of a live timer, noted.
     pub(super) const fn noted(self) -> Self {
-        Self(self.0 & (HOLDS | DEADLINE) | NOTED << STATE_SHIFT)
+        Self(self.unclaimed().0 | NOTED)
     }
 
-    /// The word of a live timer, not noted.
+    /// The word of a live timer, not noted; a claimed one never is.
     pub(super) const fn not_noted(self) -> Self {
-        self.with_state(State::Live)
+        if self.is_claimed() { self } else { Self(self.0 & !NOTED) }
+    }
+
+    /// Was a timer that nobody holds looked for, and this live one met?
+    pub(super) const fn is_looked_for(self) -> bool {
+        match self.0 >> STATE_SHIFT {
+            CLAIMED => false,
+            CLAIMED_LOOKED_FOR => true,
+            _ => self.0 & LOOKED_FOR != 0,
+        }
+    }
+
+    /// The word of a live timer, looked for.
+    pub(super) const fn looked_for(self) -> Self {
+        match self.is_claimed() {
+            true => Self(self.0 | CLAIMED_LOOKED_FOR << STATE_SHIFT),
+            false => Self(self.0 | LOOKED_FOR),
+        }
+    }
+
+    /// The word of a live timer that is claimed by nobody, looked for by nobody.
+    pub(super) const fn told(self) -> Self {
+        Self(self.unclaimed().0 & !LOOKED_FOR)
+    }
+
+    /// The word of a live timer that nobody holds, claimed by this one.
+    pub(super) const fn claimed_by(self, claimant: usize) -> Self {
+        let state = if self.is_looked_for() { CLAIMED_LOOKED_FOR } else { CLAIMED };
+        let claimant = claimant as u64 % CLAIMANTS;
+        Self(state << STATE_SHIFT | claimant << DEADLINE_BITS | self.deadline())
+    }
+
+    /// The same claim as in this word, the timer as it was?
+    pub(super) fn is_same_claim(self, claimed: Self) -> bool {
+        self.is_claimed() && self.looked_for() == claimed.looked_for()
+    }
+
+    /// The same claim as in this word?
+    pub(super) fn is_same_claimant(self, claimed: Self) -> bool {
+        self.with_deadline(0).is_same_claim(claimed.with_deadline(0))
+    }
+
+    /// The word of a live timer, claimed by nobody.
+    const fn unclaimed(self) -> Self {
+        match self.0 >> STATE_SHIFT {
+            CLAIMED => Self::live(self.deadline()),
+            CLAIMED_LOOKED_FOR => Self(Self::live(self.deadline()).0 | LOOKED_FOR),
+            _ => self,
+        }
     }
 
     /// The word of a timer that fires by this deadline, or with its wheel.
-    pub(super) const fn fired(self, by: Option<Deadline>) -> Self {
+    pub(super) fn fired(self, by: Option<Deadline>) -> Self {
         let by = match by {
             None => 0,
             Some(Deadline::Idle) => 1,
@@ -127,7 +203,7 @@ impl Word {
     }
 
     /// The word of a retired timer whose link is gone: it has fired by no deadline.
-    pub(super) const fn retired_and_unlinked(self) -> Self {
+    pub(super) fn retired_and_unlinked(self) -> Self {
         self.fired(None).with_state(State::Done)
     }
 
@@ -144,24 +220,11 @@ impl Word {
         Self(self.0 & !DEADLINE | deadline)
     }
 
-    /// The word with one more hold, or `None` if there is no room for it.
+    /// The word of a live timer with one more hold, or `None` if there is no room
+    /// for it.
     pub(super) const fn held_once_more(self) -> Option<Self> {
-        if self.0 & HOLDS >= HOLDS - ONE_HOLD { None } else { Some(Self(self.0 + ONE_HOLD)) }
-    }
-
-    /// The word of a timer that is held for good, by nobody: it can be touched
-    /// and held no more.
-    pub(super) const fn sealed(self) -> Self {
-        Self(self.0 | HOLDS)
-    }
-
-    pub(super) const fn is_sealed(self) -> bool {
-        self.0 & HOLDS == HOLDS
-    }
-
-    /// Can the timer be touched and held?
-    pub(super) fn is_open(self) -> bool {
-        self.state() == State::Live && !self.is_sealed()
+        let word = self.unclaimed().0;
+        if word & HOLDS >= HOLDS - ONE_HOLD { None } else { Some(Self(word + ONE_HOLD)) }
     }
 
     /// The word with one hold less; the caller's is one of them.

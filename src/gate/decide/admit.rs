@@ -13,13 +13,13 @@
 use std::borrow::Borrow;
 use std::hash::Hash;
 
-use super::evict::NoVictim;
+use super::evict::{NoVictim, TakenSlot};
 use super::rejected::{Cause, Rejected};
 use crate::clock::Clock;
 use crate::counts::{StripedSubjectPermit, ToSubject};
 use crate::gate::core::{BothWays, SOME_TIME};
 use crate::gate::handle::Gate;
-use crate::gate::session::owner::{ActiveSession, Hasher, Reservation, Session};
+use crate::gate::session::owner::{ActiveSession, Hasher, Own, Reservation, Session};
 use crate::gate::session::record::Record;
 use crate::gate::session::terms::{InitialPhase, Terms};
 use crate::limit::Limit;
@@ -251,20 +251,14 @@ where
         let rate = self.core.rate.as_ref().map(|rate| rate.try_reserve_owned_both_ways(moment));
         let rate = rate.transpose().map_err(|refused| self.rate_limited(refused, moment))?;
         let terms = Terms::now(&self.core.timeouts, initial);
-        let record =
-            Record::new(self.core.stripe(), tag, rounded_up, &terms).map_err(
-                |cause| match cause {
-                    Cause::ShutDown => Rejected::for_good(cause),
-                    _ => Rejected::until(cause, self.core.retry_after(moment)),
-                },
-            )?;
-        let room = self.core.make_room(now);
-        let slot_of_gate = room.map_err(|none| self.at_capacity(none, moment))?;
-        let reservation = Reservation::new(record, slot, rate, terms);
-        if slot_of_gate.evicts {
+        let record = Record::new(self.core.stripe(), tag, rounded_up, &terms)
+            .map_err(|cause| Rejected::until(cause, self.core.retry_after(moment)))?;
+        let own = Own::new(record);
+        let room = self.core.make_room(now).map_err(|none| self.at_capacity(none, moment))?;
+        let reservation = Reservation::new(own, slot, rate, terms);
+        if room == TakenSlot::Evicted {
             self.core.alarm.ring();
         }
-        drop(slot_of_gate.found);
         Ok(reservation)
     }
 

@@ -1,112 +1,66 @@
-//! Read after `decide/mod.rs`. The established sessions in the order in which an
-//! eviction considers them, if the gate evicts.
+//! Read after `decide/mod.rs`. The sessions of a gate that evicts, in the order in which an
+//! eviction considers them (`src/order`), each in the slot that its timer's place names.
 //!
-//! *Rank*: a session stands under its rank and its number. Where the oldest
-//! goes first, the rank is the number, drawn by the reservation, and never
-//! changes. Where the least recently active goes first, it is 1 and a tick at
-//! which the session was active: nobody moves it on while it is used; a search
-//! that finds it used since, or in use, does (`evict.rs`). So an
-//! activity costs nothing here, and each step of a search that is in vain is
-//! paid for by an activity.
+//! *Key*: where the oldest goes first, a number that the reservation draws. Where the least
+//! recently active goes first, the tick of the last activity, which only goes up, and which
+//! nobody writes here when it does.
 //!
-//! *Invariant*: a session's `rank` word says where it stands, and only goes up.
-//! Who changes the word from `from` to `to` enters it under `to`, then takes it
-//! out from under `from`, then confirms the word by a CAS to itself; if the
-//! word has gone up meanwhile, does the same for the later move. So
-//! - a session that is in the order stays visible while it moves: nobody takes
-//!   it out from under a rank who has not put it under a higher one before.
-//!   Whoever finds it under a rank that its word does not have finishes the
-//!   move;
-//! - nothing is left of a session whose owner is gone: the owner swaps the word
-//!   to `GONE` and takes the session out from under what was there. If the swap
-//!   comes after the confirmation, the entry is there and is taken out; if it
-//!   comes before, the confirmation fails, and its maker takes the entry out.
-//!
-//! | access | ordering | pairs with | without it | model that fails |
-//! |---|---|---|---|---|
-//! | the confirming CAS | `AcqRel` | the owner's swap | the owner misses the entry | |
-//! | the owner's swap | `AcqRel` | the confirming CAS | the same | |
-//!
-//! (The skip list is one step of a model, so that no ordering here can be
-//! shown to be needed; that the confirmation is can:
-//! `nothing_is_left_of_a_session_that_is_moved_as_its_owner_leaves`.)
-//!
-//! *Memory*: an entry for each session that is established and whose owner
-//! lives; entries are given back by epochs, as the skip list does.
-//!
-//! *Progress*: lock-free, but for the allocation of an entry.
+//! *In and out*: a session enters with its reservation and leaves with its owner. While it
+//! is reserved, pending or active its timer is held, so a search passes it and leaves a
+//! mark on the timer (`wheel/claim.rs`); the release that makes it unused then calls `may_go`.
+//! Whoever searched between may have been told that nobody may go.
 
 use std::fmt;
 
 use crate::gate::settings::config::GateConfig;
 use crate::gate::settings::policy::CapacityPolicy;
-use crate::sync::arc::{Arc, Weak};
-use crate::sync::atomic::{AtomicU64, Ordering::*, load_settled};
-use crate::sync::ordered::{Key, OrderedMap};
-
-/// The rank of who is not in the order yet.
-const NOWHERE: u64 = 0;
-/// The rank of who is in it no more.
-const GONE: u64 = u64::MAX;
-
-/// Where a session stands.
-#[derive(Debug)]
-pub(crate) struct Place {
-    rank: AtomicU64,
-    number: u64,
-}
-
-impl Place {
-    pub(crate) fn new(number: u64) -> Self {
-        Self { rank: AtomicU64::new(NOWHERE), number }
-    }
-
-    /// The tick of an activity as a rank.
-    pub(crate) const fn rank_of(tick: u64) -> u64 {
-        if tick < GONE - 2 { tick + 1 } else { GONE - 1 }
-    }
-}
+use crate::order::{Found, Look, Order, OutOfMemory, SlotId};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*, load_settled};
+use crate::wheel::{self, TimerId, TimerWheel, Unused};
 
 /// Who goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
+pub(crate) enum First {
     Oldest,
     LeastRecentlyActive,
 }
 
-pub(crate) struct Candidates<R> {
-    pub(crate) order: Order,
-    sessions: OrderedMap<Weak<R>>,
-    /// The number of the next session.
+/// A session that may go, as it was seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) id: TimerId,
+    key: u64,
+    seen: Unused,
+}
+
+pub(crate) struct Candidates {
+    pub(crate) first: First,
+    order: Order,
+    /// The number of the next session; 0 is none's.
     next: AtomicU64,
     /// In ticks; a number of its own.
     floor: AtomicU64,
+    claims: AtomicUsize,
 }
 
-impl<R: Send + Sync + 'static> Candidates<R> {
+impl Candidates {
     /// `None` if the gate evicts nobody.
-    pub(crate) fn of<K>(config: &GateConfig<K>) -> Option<Self> {
-        let order = match config.at_capacity {
+    pub(crate) fn of<K>(config: &GateConfig<K>, shards: usize) -> Option<Self> {
+        let first = match config.at_capacity {
             CapacityPolicy::Reject => return None,
-            CapacityPolicy::EvictIdle { .. } => Order::LeastRecentlyActive,
-            CapacityPolicy::EvictOldest => Order::Oldest,
+            CapacityPolicy::EvictIdle { .. } => First::LeastRecentlyActive,
+            CapacityPolicy::EvictOldest => First::Oldest,
         };
         let floor = AtomicU64::new(config.floor());
-        Some(Self { order, sessions: OrderedMap::new(), next: AtomicU64::new(1), floor })
-    }
-}
-
-impl<R> Candidates<R> {
-    /// The number of a session that is being reserved.
-    pub(crate) fn draw(&self) -> u64 {
-        self.next.fetch_add(1, Relaxed)
+        let (order, next) = (Order::new(shards), AtomicU64::new(1));
+        Some(Self { first, order, next, floor, claims: AtomicUsize::new(0) })
     }
 
     /// How long a session is safe after its last activity.
     pub(crate) fn floor(&self) -> u64 {
-        match self.order {
-            Order::Oldest => 0,
-            Order::LeastRecentlyActive => load_settled(&self.floor),
+        match self.first {
+            First::Oldest => 0,
+            First::LeastRecentlyActive => load_settled(&self.floor),
         }
     }
 
@@ -114,60 +68,107 @@ impl<R> Candidates<R> {
         self.floor.swap(ticks, Relaxed);
     }
 
-    /// The first session after this key. Its weak side may be all that is left.
-    pub(crate) fn after(&self, key: Key) -> Option<(Key, Weak<R>)> {
-        self.sessions.after(key)
+    /// The sessions that have entered and not left. Looks at every slot.
+    pub(crate) fn count(&self) -> usize {
+        self.order.count()
     }
 
-    /// The session is about to be established, at this tick. Its owner may be
-    /// gone, then nothing happens.
-    pub(crate) fn enter(&self, record: &Arc<R>, place: &Place, now: u64) {
-        let rank = match self.order {
-            Order::Oldest => place.number,
-            Order::LeastRecentlyActive => Place::rank_of(now),
+    /// A session is reserved at this tick, whose timer this is.
+    pub(crate) fn enter(&self, timer: TimerId, now: u64) -> Result<(), OutOfMemory> {
+        let key = match self.first {
+            First::Oldest => self.next.fetch_add(1, Relaxed),
+            First::LeastRecentlyActive => rank(now),
         };
-        self.move_on(record, place, NOWHERE, rank);
+        self.order.enter(slot(timer), key)
     }
 
-    /// The session, found under `from`, is to stand under `to`; or wherever its
-    /// word says by now.
-    pub(crate) fn move_on(&self, record: &Arc<R>, place: &Place, mut from: u64, to: u64) {
-        let Place { rank, number } = place;
-        let mut to = match rank.compare_exchange(from, to, AcqRel, Acquire) {
-            Ok(_) => to,
-            Err(GONE) => return self.sessions.remove((from, *number)),
-            Err(other) => other,
+    /// The session with this timer, which a search has passed, may go from `now` on.
+    pub(crate) fn may_go(&self, timer: TimerId, now: u64) {
+        let key = match self.first {
+            First::Oldest => self.order.key_of(slot(timer)),
+            First::LeastRecentlyActive => Some(rank(now)),
         };
-        loop {
-            self.sessions.insert((to, *number), Arc::downgrade(record));
-            if from != NOWHERE {
-                self.sessions.remove((from, *number));
-            }
-            match rank.compare_exchange(to, to, AcqRel, Acquire) {
-                Ok(_) => return,
-                Err(GONE) => return self.sessions.remove((to, *number)),
-                // Moved again: whoever did may find nothing to take out, so
-                // this one puts it there.
-                Err(later) => (from, to) = (to, later),
-            }
+        // It has left if it has none.
+        key.into_iter().for_each(|key| self.order.wake(slot(timer), key));
+    }
+
+    pub(crate) fn leave(&self, timer: TimerId) {
+        self.order.leave(slot(timer));
+    }
+
+    /// The session to evict at `now`, or, if there is none, how many ticks later there may
+    /// be one.
+    pub(crate) fn search<T, C>(
+        &self,
+        wheel: &TimerWheel<T, C>,
+        now: u64,
+    ) -> Result<Candidate, Option<u64>> {
+        let look = |id| match wheel.look(timer(id)) {
+            wheel::Look::Gone => Look::Gone,
+            wheel::Look::Held => Look::Busy,
+            wheel::Look::Unused(seen) => match self.first {
+                First::Oldest => match self.order.key_of(id) {
+                    Some(key) => Look::MayGo { key, seen: (key, seen) },
+                    None => Look::Gone,
+                },
+                First::LeastRecentlyActive => {
+                    Look::MayGo { key: rank(seen.since), seen: (0, seen) }
+                }
+            },
+        };
+        let (now, floor) = (rank(now), self.floor());
+        let not_after = match self.first {
+            First::Oldest => u64::MAX,
+            First::LeastRecentlyActive => now.saturating_sub(floor),
+        };
+        match self.order.search(look, 0, not_after) {
+            Found::First { id, seen: (key, seen) } => Ok(Candidate { id: timer(id), key, seen }),
+            Found::NotBefore(key) => Err(Some(key.saturating_add(floor).saturating_sub(now))),
+            Found::Nobody => Err(None),
         }
     }
 
-    /// The session is no candidate any more, for good.
-    pub(crate) fn leave(&self, place: &Place) {
-        match place.rank.swap(GONE, AcqRel) {
-            NOWHERE | GONE => {}
-            rank => self.sessions.remove((rank, place.number)),
+    /// Takes the timer of a candidate, unless it was used since it was seen.
+    pub(crate) fn retire<T, C>(
+        &self,
+        wheel: &TimerWheel<T, C>,
+        candidate: Candidate,
+        now: u64,
+    ) -> Option<T> {
+        let Candidate { id, key, seen } = candidate;
+        let claimant = self.claims.fetch_add(1, Relaxed);
+        let claim = wheel.claim(id, seen, claimant)?;
+        let is_another = self.first == First::Oldest && self.order.key_of(slot(id)) != Some(key);
+        let retired = if is_another { Err(claim.give_up()) } else { claim.retire() };
+        let lost = match retired {
+            Ok(payload) => {
+                self.leave(id);
+                return Some(payload);
+            }
+            Err(lost) => lost,
+        };
+        if lost.is_looked_for {
+            self.may_go(id, now);
         }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.sessions.len()
+        None
     }
 }
 
-impl<R> fmt::Debug for Candidates<R> {
+/// The tick of an activity as a key: 0 is none's.
+const fn rank(tick: u64) -> u64 {
+    tick.saturating_add(1)
+}
+
+fn slot(timer: TimerId) -> SlotId {
+    SlotId { branch: timer.shard(), number: timer.number() }
+}
+
+fn timer(SlotId { branch, number }: SlotId) -> TimerId {
+    TimerId::new(branch, number)
+}
+
+impl fmt::Debug for Candidates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Candidates").field("order", &self.order).finish_non_exhaustive()
+        f.debug_struct("Candidates").field("first", &self.first).finish_non_exhaustive()
     }
 }

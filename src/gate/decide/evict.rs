@@ -5,49 +5,39 @@
 //! makes it the evictor's; after any other end it stays with the session's owner, whose
 //! drop reads the phase. The gate's count never changes.
 //!
-//! *Two steps*. First the evictor seals the idle timer, by a CAS from a word that says
-//! that nobody holds it and since when. Of an enter or a touch and the seal exactly one
-//! wins, so a session that is busy or was active meanwhile is never evicted. Then it
-//! ends the session. A call that the seal turns away ends it in the evictor's name; if
+//! *Two steps*. First the evictor retires the session's timer, by a CAS from a word that says
+//! that nobody holds it and since when (`wheel/claim.rs`). Of an enter or a touch and that
+//! exactly one wins, so a session that is busy or was active meanwhile is never evicted. Then it
+//! ends the session. A call that finds the timer retired ends it in the evictor's name; if
 //! an end for another reason comes first, the evictor looks on.
 //!
 //! *Linearization point*: the CAS on the phase, for the victim's end and the newcomer's
 //! admission alike.
 //!
-//! *Report*: by a timer that is due at once. It is made before the victim is ended,
-//! because that may fail, held until the victim is, and owned by the victim's record. So
-//! the next `advance` reports, or the one in the tick after, if a driver meets the timer held.
+//! *Report*: the evictor has the timer's payload, so no driver gets it from the wheel. It
+//! hands it on to the next one (`sync/handed_on.rs`).
 //!
-//! *Choice*: the first in the order when the search passes it. Activity only moves a
-//! session back, so a first one whose rank is its last activity is the least recently
-//! active, to the tick: a thread that ends an activity and stalls between reading the clock and
-//! saying so may leave its session with a rank after that. The seal does not look whether
-//! a session that was busy has become the first meanwhile.
+//! *Choice*: the first in the order at an instant of the search (`src/order`). A thread that
+//! ends an activity and stalls between reading the clock and
+//! saying so may leave its session with an earlier last activity than that.
 //!
 //! | race | ruling |
 //! |---|---|
-//! | enter, touch | the CAS on the idle timer's word: used, or sealed |
-//! | close, a timeout, the owner's drop | the CAS on the phase |
-//! | another evictor | the seal; the other looks on |
-//! | a slot comes free while the search goes on | it is taken instead; between the last look at the count and the seal it comes too late |
+//! | enter, touch, the timer fires | the CAS on the timer's word |
+//! | close, the owner's drop | the CAS on the phase |
+//! | another evictor | the CAS on the timer's word; the other looks on |
+//! | a slot comes free while the search goes on | it is taken instead; between the last look at the count and the end it comes too late |
 //! | `set_limit` | while more is in use than the limit allows, nobody is evicted; a limit that is lowered later refuses no slot that passes |
-//! | `close_all` fires the timer that reports | it ends the session for the gate's reason if nothing has, and reports |
-//! | enter after the seal, before the end | it ends the session as evicted, and returns that |
+//! | `close_all` fires the timers | whoever gets the payload |
+//! | enter after the timer is retired, before the end | it ends the session as evicted, and returns that |
 //!
-//! *Progress*: lock-free, but for the timer's and the index's memory.
+//! *Progress*: lock-free, but for the order's memory.
 
-use super::candidates::{Order, Place};
+use super::candidates::Candidate;
 use crate::clock::Clock;
-use crate::gate::session::phase::{End, Phase};
-use crate::gate::session::record::{Record, SessionCore};
-use crate::sync::arc::Arc;
-use crate::wheel::Unused;
-
-/// A session that may be evicted, as it was seen.
-pub(crate) struct Victim<T, C> {
-    record: Arc<Record<T, C>>,
-    seen: Unused,
-}
+use crate::gate::session::phase::{End, ReportedBy};
+use crate::gate::session::record::SessionCore;
+use crate::wheel::TimerId;
 
 /// There is nobody to evict; perhaps there is after so many ticks.
 pub(crate) struct NoVictim {
@@ -55,84 +45,63 @@ pub(crate) struct NoVictim {
 }
 
 /// A slot that is the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the slot has no owner yet"]
-pub(crate) struct TakenSlot<T, C> {
-    /// Was a session evicted for it?
-    pub(crate) evicts: bool,
-    /// A session that the search found. The caller may be the last to know it,
-    /// and its tag's drop may panic, so it goes when the slot has its owner.
-    pub(crate) found: Option<Arc<Record<T, C>>>,
+pub(crate) enum TakenSlot {
+    Free,
+    /// A session was evicted for it.
+    Evicted,
 }
 
 impl<T, C: Clock> SessionCore<T, C> {
     /// The session to evict at `now`: the first in its order that is
     /// established, has nothing in flight, and is not safe by the floor.
-    pub(crate) fn victim(&self, now: u64) -> Result<Victim<T, C>, NoVictim> {
-        let Some(candidates) = &self.candidates else { return Err(NoVictim { wait: None }) };
-        if self.counter.is_over() {
-            return Err(NoVictim { wait: None });
-        }
-        let mut last = (0, 0);
-        while let Some((key, record)) = candidates.after(last) {
-            let safe_until = key.0.saturating_add(candidates.floor());
-            if candidates.order == Order::LeastRecentlyActive && safe_until > Place::rank_of(now) {
-                return Err(NoVictim { wait: Some(safe_until - Place::rank_of(now)) });
+    pub(crate) fn victim(&self, now: u64) -> Result<Candidate, NoVictim> {
+        match &self.candidates {
+            Some(candidates) if !self.counter.is_over() => {
+                let found = candidates.search(&self.wheel, now);
+                found.map_err(|wait| NoVictim { wait })
             }
-            last = key;
-            // If it is gone, its owner is taking it out.
-            let Some(record) = record.upgrade() else { continue };
-            match (record.phase(), record.unused()) {
-                (Phase::Closing(_), _) => candidates.leave(&record.place),
-                (Phase::Established, Some(seen)) => match candidates.order {
-                    Order::LeastRecentlyActive if Place::rank_of(seen.since) > key.0 => {
-                        candidates.move_on(
-                            &record,
-                            &record.place,
-                            key.0,
-                            Place::rank_of(seen.since),
-                        );
-                    }
-                    _ => return Ok(Victim { record, seen }),
-                },
-                // It is active now.
-                (Phase::Established, None) if candidates.order == Order::LeastRecentlyActive => {
-                    candidates.move_on(&record, &record.place, key.0, Place::rank_of(now));
-                }
-                _ => {}
-            }
+            _ => Err(NoVictim { wait: None }),
         }
-        Err(NoVictim { wait: None })
     }
 
     /// Takes a slot that is free, or ends the session to evict and makes its
     /// slot the caller's.
-    pub(crate) fn make_room(&self, now: u64) -> Result<TakenSlot<T, C>, NoVictim> {
+    pub(crate) fn make_room(&self, now: u64) -> Result<TakenSlot, NoVictim> {
         if self.counter.reserve(1).is_ok() {
-            return Ok(TakenSlot { evicts: false, found: None });
+            return Ok(TakenSlot::Free);
         }
         loop {
             let victim = self.victim(now);
             // Where one came free meanwhile nobody has to go.
             if self.counter.reserve(1).is_ok() {
-                return Ok(TakenSlot {
-                    evicts: false,
-                    found: victim.ok().map(|found| found.record),
-                });
+                return Ok(TakenSlot::Free);
             }
-            let Victim { record, seen } = victim?;
-            let Some(timer) = Record::start_eviction_timer(&record, now) else {
-                return Err(NoVictim { wait: None });
-            };
-            if !record.seal(seen) {
-                continue;
+            if self.evict(victim?, now) {
+                // In the place of a reservation: `wheel/first_end.rs`.
+                self.counter.hear();
+                return Ok(TakenSlot::Evicted);
             }
-            let end =
-                record.end_for_good(End::EVICTION).map_or_else(|before| before, |()| End::EVICTION);
-            record.leave_candidates();
-            if end.passes_slot {
-                record.report_by(timer, now);
-                return Ok(TakenSlot { evicts: true, found: Some(record) });
-            }
+        }
+    }
+
+    /// Ends the session, and is its slot the caller's? Not if it was used or has ended.
+    fn evict(&self, victim: Candidate, now: u64) -> bool {
+        let Some(candidates) = &self.candidates else { return false };
+        let Some(record) = candidates.retire(&self.wheel, victim, now) else { return false };
+        self.first_end.ends(victim.id);
+        let end = record.end(End::EVICTION).map_or_else(|before| before, |()| End::EVICTION);
+        if end.reported_by == ReportedBy::Driver {
+            self.unreported.put(record);
+        }
+        end.passes_slot
+    }
+
+    /// The session with this timer, which a search has passed, may go from `now` on.
+    pub(crate) fn may_go(&self, timer: TimerId, now: u64) {
+        if let Some(candidates) = &self.candidates {
+            candidates.may_go(timer, now);
         }
     }
 }

@@ -16,26 +16,28 @@ use super::phase::{End, Phase, ReportedBy};
 use super::reason::{CloseReason, Ended};
 use super::record::Record;
 use crate::clock::Clock;
-use crate::sync::arc::Weak;
-use crate::sync::atomic::Ordering::Relaxed;
 use crate::wheel::Deadline;
 
 impl<T: Clone, C: Clock> Record<T, C> {
     /// Ends the session whose timer fired by this deadline, unless it had ended; returns
     /// the end if it is for the caller to report.
-    pub(crate) fn timer_has_fired(record: &Weak<Self>, by: Deadline) -> Option<Ended<T>> {
-        let record = record.upgrade()?;
-        if let Some(reason) = record.core.closed() {
+    pub(crate) fn timer_has_fired(&self, by: Deadline) -> Option<Ended<T>> {
+        if let Some(reason) = self.core.closed() {
             // The commit of a reservation fails by itself.
             let end = End::new(reason, ReportedBy::Caller);
-            if record.phase.change(Phase::Reserved, Phase::Closing(end)).is_ok() {
+            if self.phase.change(Phase::Reserved, Phase::Closing(end)).is_ok() {
                 return None;
             }
         }
-        let end = record.expire(by);
-        // An evicted session has two timers; the first one that fires reports.
-        let is_ours = end.reported_by == ReportedBy::Driver && record.settled.swap(1, Relaxed) == 0;
-        is_ours.then(|| Ended::new(record.tag.clone(), end.reason))
+        self.expire(by);
+        self.to_report()
+    }
+
+    /// The end, if there is one and it is for a driver to report. Only for who has the
+    /// timer's payload.
+    pub(crate) fn to_report(&self) -> Option<Ended<T>> {
+        let reason = self.phase.to_be_reported()?;
+        Some(Ended::new(self.tag.clone(), reason))
     }
 }
 

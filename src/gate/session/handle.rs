@@ -11,14 +11,13 @@ use std::fmt;
 
 use super::phase::{End, ReportedBy};
 use super::reason::{CloseReason, Closed, EnterError};
-use super::record::Record;
+use super::record::RecordRef;
 use crate::clock::{Clock, SystemClock};
-use crate::sync::arc::Arc;
 
 /// A session, for those that work on it: cheap to clone, holds no slot, and says
 /// clearly when the session has ended.
 pub struct SessionHandle<T = (), C = SystemClock> {
-    pub(super) record: Arc<Record<T, C>>,
+    pub(super) record: RecordRef<T, C>,
 }
 
 impl<T, C: Clock> SessionHandle<T, C> {
@@ -60,7 +59,7 @@ impl<T, C: Clock> SessionHandle<T, C> {
     ///
     /// [`Closed`] if the session has ended.
     pub fn establish(&self) -> Result<(), Closed> {
-        Record::establish(&self.record, self.record.core.now_rounded_up())
+        self.record.establish(self.record.core.now_rounded_up())
     }
 
     /// Ends the session for this reason. Its slots are freed when its owner is
@@ -94,7 +93,7 @@ impl<T, C> SessionHandle<T, C> {
 
 impl<T, C> Clone for SessionHandle<T, C> {
     fn clone(&self) -> Self {
-        Self { record: Arc::clone(&self.record) }
+        Self { record: self.record.clone() }
     }
 }
 

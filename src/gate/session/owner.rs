@@ -9,16 +9,16 @@
 //! tag's own drop, which runs last and on the thread that lets go last.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
 use super::handle::{Activity, SessionHandle};
-use super::record::Record;
+use super::record::{Record, RecordRef};
 use super::terms::{InitialPhase, Terms};
 use crate::clock::{Clock, SystemClock};
 use crate::counts::StripedSubjectPermit;
 use crate::gate::decide::rejected::{Cause, Rejected};
 use crate::rate::OwnedRateToken;
-use crate::sync::arc::Arc;
 
 /// Subjects are chosen by clients, so their hash is keyed.
 #[cfg(not(feature = "loom"))]
@@ -30,15 +30,36 @@ pub(crate) type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>
 /// The slots of a session, by their owner: the gate's and, if it has one, the
 /// subject's.
 struct Owner<K: 'static, T, C> {
-    handle: SessionHandle<T, C>,
+    own: Own<T, C>,
     /// `None` of an anonymous session.
     _subject: Option<StripedSubjectPermit<K, Hasher>>,
 }
 
 impl<K: 'static, T, C> Drop for Owner<K, T, C> {
     fn drop(&mut self) {
-        self.handle.record.leave_candidates();
-        self.handle.record.give_slot_back();
+        self.own.record().give_slot_back();
+    }
+}
+
+/// A session's record, by its owner, who alone lets go of its timer.
+pub(crate) struct Own<T, C>(ManuallyDrop<SessionHandle<T, C>>);
+
+impl<T, C> Own<T, C> {
+    pub(crate) fn new(record: RecordRef<T, C>) -> Self {
+        Self(ManuallyDrop::new(SessionHandle { record }))
+    }
+
+    fn record(&self) -> &Record<T, C> {
+        &self.0.record
+    }
+}
+
+impl<T, C> Drop for Own<T, C> {
+    fn drop(&mut self) {
+        // SAFETY: it is used no more.
+        #[allow(unsafe_code)]
+        let handle = unsafe { ManuallyDrop::take(&mut self.0) };
+        Record::let_go(handle.record);
     }
 }
 
@@ -56,12 +77,12 @@ pub struct Reservation<K: 'static, T = (), C = SystemClock> {
 
 impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
     pub(crate) fn new(
-        record: Arc<Record<T, C>>,
+        own: Own<T, C>,
         subject: Option<StripedSubjectPermit<K, Hasher>>,
         rate: Option<OwnedRateToken>,
         terms: Terms,
     ) -> Self {
-        let owner = Owner { handle: SessionHandle { record }, _subject: subject };
+        let owner = Owner { own, _subject: subject };
         Self { owner, rate, terms }
     }
 
@@ -72,7 +93,7 @@ impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
     ///
     /// [`Rejected`] for [`Cause::ShutDown`] if the gate was closed since.
     pub fn commit(self) -> Result<Session<K, T, C>, Rejected> {
-        let now = self.owner.handle.record.core.now_rounded_up();
+        let now = self.owner.own.record().core.now_rounded_up();
         self.commit_at(now, InitialPhase::Pending)
     }
 
@@ -83,8 +104,8 @@ impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
         now: u64,
         initial: InitialPhase,
     ) -> Result<Session<K, T, C>, Rejected> {
-        let record = &self.owner.handle.record;
-        if Record::commit(record, now, initial, &self.terms).is_err() {
+        let record = self.owner.own.record();
+        if record.commit(now, initial, &self.terms).is_err() {
             record.core.tallies.rejected(Cause::ShutDown);
             return Err(Rejected::for_good(Cause::ShutDown));
         }
@@ -104,7 +125,7 @@ impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
 
     /// What the session will be known by.
     pub fn tag(&self) -> &T {
-        &self.owner.handle.record.tag
+        &self.owner.own.record().tag
     }
 }
 
@@ -125,7 +146,7 @@ pub struct Session<K: 'static, T = (), C = SystemClock> {
 impl<K: 'static, T, C> Session<K, T, C> {
     /// A handle, for those that work on the session.
     pub fn handle(&self) -> SessionHandle<T, C> {
-        self.owner.handle.clone()
+        SessionHandle::clone(&self.owner.own.0)
     }
 }
 
@@ -133,30 +154,25 @@ impl<K: 'static, T, C> Deref for Session<K, T, C> {
     type Target = SessionHandle<T, C>;
 
     fn deref(&self) -> &SessionHandle<T, C> {
-        &self.owner.handle
+        &self.owner.own.0
     }
 }
 
 impl<K: 'static, T, C> Drop for Session<K, T, C> {
     fn drop(&mut self) {
-        let record = &self.owner.handle.record;
-        record.release();
-        // Else the timer goes with the record, at once.
-        if Arc::strong_count(record) > 1 {
-            record.retire_timer();
-        }
+        self.owner.own.record().release();
     }
 }
 
 impl<K: 'static, T: fmt::Debug, C> fmt::Debug for Reservation<K, T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tag = &self.owner.handle.record.tag;
+        let tag = &self.owner.own.record().tag;
         f.debug_struct("Reservation").field("tag", tag).finish_non_exhaustive()
     }
 }
 
 impl<K: 'static, T: fmt::Debug, C> fmt::Debug for Session<K, T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.owner.handle.record.show("Session", f)
+        self.owner.own.record().show("Session", f)
     }
 }

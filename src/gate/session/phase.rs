@@ -9,8 +9,9 @@
 //! +--------+-----------+--------+------+
 //! ```
 //!
-//! *Invariant*: steps only go up, and nothing leaves closing: the reason and who
-//! reports the end never change. So a session has exactly one reason. (A reservation
+//! *Invariant*: steps only go up, and nothing leaves closing: the reason never changes, nor
+//! who reports the end, but that it is nobody any more when the owner has left before a
+//! driver came. So a session has exactly one reason. (A reservation
 //! becomes closing only if its gate is closed; then it is never committed.)
 //!
 //! *Linearization points*: commit, establish, end → their CAS, or the load or
@@ -20,8 +21,8 @@
 //! (`decide/evict.rs`).
 //!
 //! *Reported by*: exactly one party reports the end to the manager, whoever made the
-//! CAS: the caller that closed the session, or a driver that gets the payload of
-//! one of its timers (`expire.rs`).
+//! CAS: the caller that closed the session, or the driver that gets the payload of
+//! its timer (`expire.rs`).
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
@@ -38,8 +39,10 @@ use crate::sync::atomic::{AtomicU32, Ordering::*};
 pub(crate) enum ReportedBy {
     /// The one whose call ended the session, by that call's return.
     Caller,
-    /// The driver that is the first to get the payload of one of its timers.
+    /// The driver that gets the payload of its timer.
     Driver,
+    /// Nobody: the owner has left before a driver came.
+    Nobody,
 }
 
 /// How a session ended.
@@ -79,6 +82,7 @@ impl Phase {
                 let reported_by = match reported_by {
                     ReportedBy::Caller => 0,
                     ReportedBy::Driver => 1,
+                    ReportedBy::Nobody => 2,
                 };
                 (passes_slot as u32) << 24 | reported_by << 16 | (reason as u32) << 8 | 3
             }
@@ -88,7 +92,8 @@ impl Phase {
     fn of_word(word: u32) -> Self {
         let reported_by = || match word >> 16 & 0xFF {
             0 => ReportedBy::Caller,
-            _ => ReportedBy::Driver,
+            1 => ReportedBy::Driver,
+            _ => ReportedBy::Nobody,
         };
         match word & 0xFF {
             0 => Self::Reserved,
@@ -142,13 +147,34 @@ impl PhaseWord {
     }
 }
 
+impl PhaseWord {
+    /// The reason of an end that a driver is to report.
+    pub(crate) fn to_be_reported(&self) -> Option<CloseReason> {
+        match self.load() {
+            Phase::Closing(End { reason, reported_by: ReportedBy::Driver, .. }) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// The owner leaves a session that has ended.
+    pub(crate) fn report_to_nobody(&self) {
+        if let Phase::Closing(end) = self.load() {
+            if end.reported_by == ReportedBy::Driver {
+                let untold = End { reported_by: ReportedBy::Nobody, ..end };
+                // Nothing else leaves closing.
+                _ = self.change(Phase::Closing(end), Phase::Closing(untold));
+            }
+        }
+    }
+}
+
 #[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
 
     #[test]
     fn every_phase_comes_back_from_its_word() {
-        let reporters = [ReportedBy::Driver, ReportedBy::Caller];
+        let reporters = [ReportedBy::Driver, ReportedBy::Caller, ReportedBy::Nobody];
         let ends = CloseReason::ALL.into_iter().flat_map(|reason| {
             reporters.map(move |reported_by| Phase::Closing(End::new(reason, reported_by)))
         });

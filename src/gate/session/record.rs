@@ -9,13 +9,18 @@
 //! A session that ends retires it, unless a driver reports the end by it, so that no timer
 //! counts for the first end that ends nothing (`wheel/first_end.rs`).
 //!
+//! *Who refers to the record*: its owner, its handles, and the timer's payload, which the
+//! wheel gives to a driver when it fires, to an evictor that retires it, or to the owner.
+//! The owner's last step takes the payload out if it is there still, so that the record
+//! goes with its last handle, and at once if there is none.
+//!
 //! *An end* is the CAS on the phase word. A timer is decided before, on its own word
 //! (`wheel/word.rs`): of an enter and the idle timeout exactly one wins there. A call
 //! that finds the timer fired and the session open ends it as the timer's driver is
 //! about to do (`expire.rs`).
 //!
-//! *The report of an end*: the wheel gives the payload of a fired timer to exactly one
-//! driver, and the first such driver reports the end, if the phase says that one does. An
+//! *The report of an end*: whoever gets the payload of the timer reports the end, if the
+//! phase says that a driver does; an evictor hands it on to one (`sync/handed_on.rs`). An
 //! end by a call is reported by that call's return.
 //!
 //! *The slot* goes back when the owner is dropped, since only then are the session's
@@ -28,89 +33,107 @@
 //! | idle fires, meanwhile it is closed | the CAS on the phase; the loser of a fired timer reports nothing |
 //! | establish, the init timeout | the timer's word: the fixed deadline is moved, or the timer has fired (`expire.rs`) |
 //! | two calls of establish | both move the fixed deadline to the same tick; the CAS on the phase says who gives up the hold |
-//! | an eviction's timer and the session's fire | `settled`: the first one reports |
-//! | reserve, the gate is closed and its timers fire | `new` |
-//! | commit, the gate is closed and its timers fire | the same: it is committed and its end is reported, or its commit fails |
+//! | an eviction, the timer fires | the CAS on the timer's word: who gets the payload |
+//! | commit, the gate is closed and its timers fire | the CAS on the phase: it is committed and its end is reported, or its commit fails |
 //! | the owner is dropped, a timer has fired | the same; if the owner is gone before the driver looks, nothing is reported |
 
+use std::cell::UnsafeCell;
 use std::fmt;
-use std::sync::OnceLock;
+use std::ptr::null_mut;
 
 use super::phase::{End, Phase, PhaseWord, ReportedBy};
 use super::reason::{CloseReason, Closed, EnterError};
 use super::terms::{InitialPhase, LIFE_BITS, Terms, WAITS_FOR_INIT, ends};
 use crate::clock::Clock;
 use crate::gate::core::Core;
-use crate::gate::decide::candidates::{Candidates, Place};
 use crate::gate::decide::rejected::Cause;
 use crate::gate::settings::config::NEVER;
-use crate::sync::arc::{Arc, Weak};
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
+use crate::sync::counted::{Counted, HasCount};
+use crate::sync::handed_on::Linked;
 use crate::sync::striped_arc::ArcStripe;
-use crate::wheel::{Deadline, ENDLESS, HoldError, Timer, Unused};
+use crate::wheel::{ENDLESS, HoldError, LastHold, Timer};
 
 /// What the sessions of a gate share.
 pub(crate) type SessionCore<T, C> = Core<Record<T, C>, C>;
 
+/// A reference to a record.
+pub(crate) type RecordRef<T, C> = Counted<Record<T, C>>;
+
 pub(crate) struct Record<T, C> {
+    references: AtomicU32,
     pub(super) phase: PhaseWord,
-    /// Not 0 once the end need not be reported: it was, or the owner has left. Publishes
-    /// nothing: the phase does.
-    pub(super) settled: AtomicU32,
     /// As drawn in `terms.rs`. Written before the phase leaves `Reserved`, which publishes
     /// it.
     life_ends: AtomicU64,
-    /// `None` only in `new`.
-    timer: Option<SessionTimer<T, C>>,
-    /// It reports an eviction; from the evictor.
-    eviction_timer: OnceLock<Box<SessionTimer<T, C>>>,
-    pub(crate) place: Place,
+    /// Written by `new`, before anybody has the record but the timer's payload, and taken by
+    /// who is alone with it. Whoever has the payload does not read it.
+    timer: UnsafeCell<Option<SessionTimer<T, C>>>,
+    unreported: AtomicPtr<()>,
     pub(crate) tag: T,
     pub(crate) core: ArcStripe<SessionCore<T, C>>,
 }
 
-type SessionTimer<T, C> = Timer<Weak<Record<T, C>>, C>;
+type SessionTimer<T, C> = Timer<RecordRef<T, C>, C>;
+
+// SAFETY: all but `timer` is shared by atomics or not changed; its cell is written as said
+// there.
+#[allow(unsafe_code)]
+unsafe impl<T: Send + Sync, C: Send + Sync> Sync for Record<T, C> {}
+
+impl<T, C> HasCount for Record<T, C> {
+    fn references(&self) -> &AtomicU32 {
+        &self.references
+    }
+}
+
+impl<T, C> Linked for Record<T, C> {
+    fn next(&self) -> &AtomicPtr<()> {
+        &self.unreported
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.phase.to_be_reported().is_some()
+    }
+}
 
 impl<T, C: Clock> Record<T, C> {
     /// A session without a slot that no timer ends before it is committed.
-    ///
-    /// Only the close of the gate fires a timer that is held. If it does while
-    /// the record is made, its driver finds no record yet: that is looked for
-    /// here, by a write to the timer's word, so that of the two one sees the
-    /// other.
+    #[allow(unsafe_code)]
     pub(crate) fn new(
         core: &ArcStripe<SessionCore<T, C>>,
         tag: T,
         now: u64,
         terms: &Terms,
-    ) -> Result<Arc<Self>, Cause> {
+    ) -> Result<RecordRef<T, C>, Cause> {
         let longest = if core.candidates.is_some() { ENDLESS } else { NEVER };
         let deadlines = terms.deadlines(core.timeouts.idle().min(longest));
-        let record = Arc::new_cyclic(|record: &Weak<Self>| Self {
+        let (record, payload) = Counted::pair(Self {
+            references: AtomicU32::new(2),
             phase: PhaseWord::reserved(),
-            settled: AtomicU32::new(0),
             life_ends: AtomicU64::new(LIFE_BITS),
-            timer: core.wheel.insert_held_at(now, deadlines, record.clone()),
-            eviction_timer: OnceLock::new(),
-            place: Place::new(core.candidates.as_ref().map_or(0, Candidates::draw)),
+            timer: UnsafeCell::new(None),
+            unreported: AtomicPtr::new(null_mut()),
             tag,
             core: core.clone(),
         });
-        match &record.timer {
-            None => Err(Cause::OutOfTimers),
-            Some(timer) if !timer.confirm() => Err(Cause::ShutDown),
-            Some(_) => Ok(record),
+        let timer = core.wheel.insert_held_at(now, deadlines, payload).ok_or(Cause::OutOfTimers)?;
+        let id = timer.id();
+        // SAFETY: only the payload's holder knows the record yet, and does not read this.
+        unsafe { *record.timer.get() = Some(timer) };
+        match &core.candidates {
+            Some(candidates) if candidates.enter(id, now).is_err() => {
+                Self::let_go(record);
+                Err(Cause::OutOfTimers)
+            }
+            _ => Ok(record),
         }
-    }
-
-    fn timer(&self) -> &SessionTimer<T, C> {
-        self.timer.as_ref().expect("nobody is given a record without a timer")
     }
 
     /// The reservation becomes a session and its timeouts start, unless its
     /// gate was closed.
     pub(crate) fn commit(
-        this: &Arc<Self>,
+        &self,
         now: u64,
         initial: InitialPhase,
         terms: &Terms,
@@ -120,70 +143,55 @@ impl<T, C: Clock> Record<T, C> {
             InitialPhase::Established | InitialPhase::Active => Phase::Established,
         };
         let closed = |reason| Err(Closed::new(reason));
-        if let Some(reason) = this.core.closed() {
+        if let Some(reason) = self.core.closed() {
             return closed(reason);
-        }
-        if phase == Phase::Established {
-            Self::become_candidate(this, now);
         }
         let (life, init) = (ends(now, terms.life), ends(now, terms.init));
         let waits = if terms.init < terms.life { WAITS_FOR_INIT } else { 0 };
-        this.life_ends.store(life.unwrap_or(LIFE_BITS) | waits, Relaxed);
-        match this.phase.change(Phase::Reserved, phase) {
+        self.life_ends.store(life.unwrap_or(LIFE_BITS) | waits, Relaxed);
+        match self.phase.change(Phase::Reserved, phase) {
             Err(Phase::Closing(end)) => return closed(end.reason),
             outcome => debug_assert!(outcome.is_ok(), "it is committed once"),
         }
-        // Before its timeouts run: `wheel/first_end.rs`.
-        this.core.tallies.commits.add_one();
+        self.core.tallies.admitted();
         let fixed = if waits > 0 { init } else { life };
         // If the timer has fired, the gate was closed. A pending session holds it until
         // it is established, and the first activity goes on with the hold there is.
         if terms.has_fixed() {
-            match initial {
-                InitialPhase::Established => _ = this.timer().release_with_fixed(now, fixed),
+            let released = match initial {
+                InitialPhase::Established => self.timer().release_with_fixed(now, fixed),
                 InitialPhase::Pending | InitialPhase::Active => {
-                    _ = this.timer().set_fixed_deadline(fixed);
+                    self.timer().set_fixed_deadline(fixed).map(|()| None)
                 }
-            }
-            fixed.into_iter().for_each(|fixed| this.core.first_end.begins(fixed));
-            if initial == InitialPhase::Established {
-                this.timer().deadline().into_iter().for_each(|idle| this.idle_begins(now, idle));
-            }
+            };
+            fixed.into_iter().for_each(|fixed| self.core.first_end.begins(fixed));
+            self.is_unused(now, released.ok().flatten());
         } else if initial == InitialPhase::Established {
-            this.release_hold(now);
+            self.release_hold(now);
         }
         Ok(())
     }
 
     /// Pending no longer: the idle time starts. Nothing if it was so before.
-    pub(crate) fn establish(this: &Arc<Self>, now: u64) -> Result<(), Closed> {
-        this.check()?;
-        match this.phase.load() {
+    pub(crate) fn establish(&self, now: u64) -> Result<(), Closed> {
+        self.check()?;
+        match self.phase.load() {
             Phase::Pending => {}
             Phase::Closing(end) => return Err(Closed::new(end.reason)),
             _ => return Ok(()),
         }
-        Self::become_candidate(this, now);
-        if this.waits_for_init() {
-            let moved = this.timer().set_fixed_deadline(this.life_ends());
-            moved.map_err(|_expired| this.end_expired())?;
-            this.core.first_end.ends(&this.core.wheel, &this.timer().spot());
+        if self.waits_for_init() {
+            let moved = self.timer().set_fixed_deadline(self.life_ends());
+            moved.map_err(|_expired| self.end_expired())?;
+            self.core.first_end.ends(self.timer().id());
         }
-        match this.phase.change(Phase::Pending, Phase::Established) {
+        match self.phase.change(Phase::Pending, Phase::Established) {
             Ok(()) => {
-                this.release_hold(now);
+                self.release_hold(now);
                 Ok(())
             }
             Err(Phase::Closing(end)) => Err(Closed::new(end.reason)),
             Err(_) => Ok(()),
-        }
-    }
-
-    /// Before it is established, so that its owner's drop, which follows the end,
-    /// finds it among the candidates.
-    fn become_candidate(this: &Arc<Self>, now: u64) {
-        if let Some(candidates) = &this.core.candidates {
-            candidates.enter(this, &this.place, now);
         }
     }
 
@@ -204,17 +212,19 @@ impl<T, C: Clock> Record<T, C> {
         self.release_hold(self.core.now_rounded_up());
     }
 
-    /// A hold of the timer is gone. If it was the last one the idle timeout runs.
+    /// A hold of the timer is gone.
     fn release_hold(&self, now: u64) {
-        if let Some(deadline) = self.timer().release(now) {
-            self.idle_begins(now, deadline);
-        }
+        self.is_unused(now, self.timer().release(now));
     }
 
-    /// The idle timeout runs, unless it is endless.
-    fn idle_begins(&self, now: u64, deadline: u64) {
+    /// If the last hold of the timer is gone, the idle timeout runs, unless it is endless.
+    fn is_unused(&self, now: u64, released: Option<LastHold>) {
+        let Some(LastHold { deadline, is_looked_for }) = released else { return };
         if deadline.saturating_sub(now) < ENDLESS {
             self.core.first_end.begins(deadline);
+        }
+        if is_looked_for {
+            self.core.may_go(self.timer().id(), now);
         }
     }
 
@@ -237,50 +247,27 @@ impl<T, C: Clock> Record<T, C> {
         }
     }
 
-    /// The timer has fired or was sealed, so the session ends, if it had not
+    /// The timer has fired or was retired, so the session ends, if it had not
     /// before.
     fn end_expired(&self) -> Closed {
-        if self.timer().is_sealed() {
-            let end =
-                self.end_for_good(End::EVICTION).map_or_else(|before| before, |()| End::EVICTION);
-            return Closed::new(end.reason);
-        }
-        // `fire_all` and the drop of the wheel say none: the gate was closed.
-        Closed::new(self.expire(self.timer().expired_by().unwrap_or(Deadline::Idle)).reason)
-    }
-
-    pub(crate) fn phase(&self) -> Phase {
-        self.phase.load()
-    }
-
-    /// The idle timer, if nobody holds it.
-    pub(crate) fn unused(&self) -> Option<Unused> {
-        self.timer().unused()
-    }
-
-    /// Nobody enters or touches the session any more, unless it was used since
-    /// it was seen.
-    pub(crate) fn seal(&self, seen: Unused) -> bool {
-        self.timer().seal(seen)
-    }
-
-    /// A timer that reports the session's eviction, once it is released. It is in a box
-    /// because most sessions have none.
-    pub(crate) fn start_eviction_timer(
-        this: &Arc<Self>,
-        now: u64,
-    ) -> Option<Box<SessionTimer<T, C>>> {
-        let payload = Arc::downgrade(this);
-        this.core.wheel.insert_held_at(now, 0, payload).map(Box::new)
-    }
-
-    /// The caller has evicted the session, and this timer reports it.
-    pub(crate) fn report_by(&self, timer: Box<SessionTimer<T, C>>, now: u64) {
-        self.eviction_timer.get_or_init(|| timer).release(now);
+        let end = match (self.phase.load(), self.timer().expired_by()) {
+            (Phase::Closing(end), _) => end,
+            (_, Some(by)) => self.expire(by),
+            // An evictor has retired it, and is about to end the session.
+            (_, None) => self.end(End::EVICTION).map_or_else(|before| before, |()| End::EVICTION),
+        };
+        Closed::new(end.reason)
     }
 }
 
 impl<T, C> Record<T, C> {
+    #[allow(unsafe_code)]
+    fn timer(&self) -> &SessionTimer<T, C> {
+        // SAFETY: written before anybody could call this; taken by who is alone.
+        let timer = unsafe { &*self.timer.get() };
+        timer.as_ref().expect("nobody is given a record without a timer")
+    }
+
     /// Ends the session, or returns how it had ended before.
     pub(crate) fn end(&self, end: End) -> Result<(), End> {
         self.phase.end(end).inspect(|()| self.core.tallies.ended(end))
@@ -300,48 +287,63 @@ impl<T, C> Record<T, C> {
     /// unless the driver that it fires for reports the end.
     pub(crate) fn end_for_good(&self, end: End) -> Result<(), End> {
         self.end(end).inspect(|()| {
-            if end.reported_by == ReportedBy::Caller || end.passes_slot {
-                self.retire_timer();
+            if end.reported_by == ReportedBy::Caller {
+                drop(self.retire_timer());
             }
         })
     }
 
     /// The timer ends nothing any more, though handles of the session stay.
-    pub(crate) fn retire_timer(&self) {
-        let Some(timer) = &self.timer else { return };
-        drop(timer.retire());
-        self.core.first_end.ends(&self.core.wheel, &timer.spot());
+    fn retire_timer(&self) -> Option<RecordRef<T, C>> {
+        let payload = self.timer().retire();
+        self.core.first_end.ends(self.timer().id());
+        payload
     }
 
     /// The owner is dropped. Its slot goes back after this.
     pub(crate) fn release(&self) {
         let reason = self.core.closed().unwrap_or(CloseReason::Released);
-        _ = self.end(End::new(reason, ReportedBy::Caller));
-        self.settled.store(1, Relaxed);
-        self.core.tallies.left();
-    }
-
-    pub(crate) fn leave_candidates(&self) {
-        if let Some(candidates) = &self.core.candidates {
-            candidates.leave(&self.place);
+        if self.end(End::new(reason, ReportedBy::Caller)).is_err() {
+            self.phase.report_to_nobody();
         }
+        self.core.tallies.left();
     }
 
     /// The owner is gone, and its slot with it, unless that was passed on.
     pub(crate) fn give_slot_back(&self) {
         match self.phase.load() {
-            Phase::Closing(End { passes_slot: true, .. }) => {}
+            Phase::Closing(End { passes_slot: true, .. }) => {
+                if self.core.unreported.owner_left() {
+                    self.core.alarm.ring();
+                }
+            }
             _ => self.core.counter.release(1),
         }
     }
-}
 
-impl<T, C> Drop for Record<T, C> {
-    fn drop(&mut self) {
-        let Some(timer) = self.timer.take() else { return };
-        let spot = timer.spot();
-        drop(timer);
-        self.core.first_end.ends(&self.core.wheel, &spot);
+    /// The owner's last step.
+    #[allow(unsafe_code)]
+    pub(crate) fn let_go(this: RecordRef<T, C>) {
+        let id = this.timer().id();
+        if let Some(candidates) = &this.core.candidates {
+            candidates.leave(id);
+        }
+        // The payload was in the wheel when the references were counted, if it is there
+        // now: so there is no handle.
+        let is_alone = Counted::count(&this) == 2 && this.timer().is_live();
+        let payload = if is_alone {
+            // SAFETY: whoever has the payload by now does not read the timer.
+            let timer = unsafe { (*this.timer.get()).take() };
+            let payload = timer.and_then(Timer::cancel);
+            this.core.first_end.ends(id);
+            payload
+        } else {
+            this.retire_timer()
+        };
+        match payload {
+            Some(payload) => Counted::drop_both(this, payload),
+            None => drop(this),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::config::{DEFAULT_SUBJECT_LIMIT, GateConfig, NEVER};
 use super::policy::CapacityPolicy;
 use crate::clock::Clock;
 use crate::counts::ToSubject;
-use crate::gate::decide::candidates::Order;
+use crate::gate::decide::candidates::First;
 use crate::gate::handle::Gate;
 use crate::limit::Limit;
 
@@ -72,7 +72,7 @@ impl<K: 'static, T, C: Clock> Gate<K, T, C> {
     /// [evict the idle](CapacityPolicy::EvictIdle), or the floor is too long.
     pub fn set_eviction_floor(&self, floor: Duration) -> Result<(), GateError> {
         let Some(candidates) = &self.core.candidates else { return Err(GateError::NO_FLOOR) };
-        if candidates.order != Order::LeastRecentlyActive {
+        if candidates.first != First::LeastRecentlyActive {
             return Err(GateError::NO_FLOOR);
         }
         self.settings.change(
