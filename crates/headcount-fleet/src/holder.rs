@@ -131,7 +131,8 @@ impl Holder {
         self.shares.entry(key.clone()).or_default().want = want;
     }
 
-    /// Changes the limits of all members, if nobody did since the last reply.
+    /// Changes the limits of all members from the next call on. Of two members that change them
+    /// at once one is the first; the limits of both are then its.
     pub fn set_limits(&mut self, total: u32, subject: u32) {
         self.limits = Limits { version: self.limits.version + 1, total, subject };
     }
@@ -204,7 +205,10 @@ impl Holder {
                 if granted.len() != call.claims.len() || !kept {
                     return self.lapse(counter);
                 }
-                self.limits = *limits;
+                // A change that this request did not carry yet is newer.
+                if limits.version >= self.limits.version {
+                    self.limits = *limits;
+                }
                 self.epoch = reply.epoch;
                 if call.intent == Intent::Leave {
                     self.end(counter);

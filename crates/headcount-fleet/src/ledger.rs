@@ -52,8 +52,10 @@ pub struct Engine {
     /// Its wall clock, in milliseconds.
     pub now: u64,
     /// Which of its lives this is, and of whose data: Redis' `run_id` and
-    /// `master_replid`. The first alone is not enough: one that is demoted and
-    /// promoted again has it still, and lost what it had not replicated.
+    /// `master_replid`. The first alone is not enough: an engine that is demoted and
+    /// promoted again has it still, and lost what it had not replicated. The second
+    /// changes as well when a first replica is attached, or an hour after the last one
+    /// left; then the ledger learns for nothing, and growth waits.
     pub run: String,
 }
 

@@ -226,11 +226,19 @@ fn a_subject_that_nobody_uses_is_not_spoken_of() {
 }
 
 #[test]
-fn limits_are_those_that_the_ledger_answers() {
+fn of_two_changes_of_the_limits_the_ledgers_is_in_force() {
     let (mut holder, mut gate) = with(3);
+    let mine = Limits { version: 2, total: 20, subject: 4 };
+    let early = holder.call(110, 0, &mut gate);
     holder.set_limits(20, 4);
-    let request = holder.call(110, 0, &mut gate);
-    assert_eq!(request.limits, Limits { version: 2, total: 20, subject: 4 });
-    holder.receive(111, &done(&request, 3), &mut gate);
-    assert_eq!(holder.limits, LIMITS);
+    // The answer to what was asked before takes nothing back.
+    holder.receive(111, &done(&early, 3), &mut gate);
+    assert_eq!(holder.limits, mine);
+    let request = holder.call(112, 0, &mut gate);
+    assert_eq!(request.limits, mine);
+    let theirs = Limits { total: 30, ..mine };
+    let granted = vec![Granted { share: 3, free: 0, short: 0 }];
+    let verdict = Verdict::Done { limits: theirs, members: 2, learning: 0, granted };
+    holder.receive(113, &reply(request.seq, 1, verdict), &mut gate);
+    assert_eq!(holder.limits, theirs);
 }

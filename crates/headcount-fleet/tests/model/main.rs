@@ -6,6 +6,9 @@
 //! Each search is whole or fails. `HEADCOUNT_DEEP=1 cargo test --release -p headcount-fleet
 //! --test model -- --nocapture` takes more lives, limits, faults and longer terms.
 
+mod alike;
+mod search;
+mod slice;
 mod steps;
 mod stories;
 mod world;
@@ -16,7 +19,7 @@ use std::time::Instant;
 use headcount_fleet::terms::Terms;
 use stateright::{Checker, HasDiscoveries, Model};
 
-use steps::{Fault, Seen, Sessions, Slice};
+use slice::{Fault, Seen, Sessions, Slice};
 
 /// A term that can be renewed once before it ends, and a leap of a tick.
 const SHORT: Terms = Terms { term: 2, deposed: 0, slack: 1, guard: 0 };

@@ -7,7 +7,7 @@
 use headcount_fleet::terms::Terms;
 use stateright::Model;
 
-use crate::steps::{Fault, Slice, Step};
+use crate::slice::{Fault, Slice, Step};
 use crate::world::World;
 use crate::{SHORT, slice};
 
