@@ -12,7 +12,12 @@ local CLAIMS = 13
 local clock = redis.call('TIME')
 local info = redis.call('INFO', 'server', 'replication')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local life, data = string.match(info, '\nrun_id:(%x+)'), string.match(info, '\nmaster_replid:(%x+)')
+-- Found as plain text, which is quick.
+local function told(field)
+  local _, at = string.find(info, '\n' .. field .. ':', 1, true)
+  return at and string.match(info, '^%x+', at + 1)
+end
+local life, data = told('run_id'), told('master_replid')
 if not life or not data then
   return redis.error_reply('NOLIFE INFO shows no run_id or no master_replid')
 end
@@ -84,21 +89,32 @@ if not refusal then
   end
 end
 
-local written = { 'run', run }
-for _, field in ipairs(NUMBERS) do
-  written[#written + 1] = field
-  written[#written + 1] = text(h[field])
+-- Always something, so that what would refuse a write refuses this one.
+local written = { 'l', text(h.l) }
+if was[1] ~= run then
+  written[3], written[4] = 'run', run
+end
+for i, field in ipairs(NUMBERS) do
+  if field ~= 'l' and h[field] ~= tonumber(was[1 + i]) then
+    written[#written + 1] = field
+    written[#written + 1] = text(h[field])
+  end
 end
 redis.call('HSET', head, unpack(written))
 
 -- A row is `share lack`, and one of nothing is not kept.
 local function read(value)
-  local share, lack = string.match(value or '0 0', '^(%d+) (%d+)$')
+  if not value then
+    return { share = 0, lack = 0 }
+  end
+  local share, lack = string.match(value, '^(%d+) (%d+)$')
   return { share = tonumber(share), lack = tonumber(lack) }
 end
 
-local function write(key, field, share, lack)
-  if share == 0 and lack == 0 then
+local function write(key, field, old, share, lack)
+  if share == old.share and lack == old.lack then
+    return
+  elseif share == 0 and lack == 0 then
     redis.call('HDEL', key, field)
   else
     redis.call('HSET', key, field, text(share) .. ' ' .. text(lack))
@@ -121,7 +137,7 @@ end
 local function take_out(rows)
   for field, row in pairs(rows) do
     local sum = read(redis.call('HGET', sums, field))
-    write(sums, field, sum.share - row.share, sum.lack - row.lack)
+    write(sums, field, sum, sum.share - row.share, sum.lack - row.lack)
   end
 end
 
@@ -179,8 +195,8 @@ else
       share = math.min(math.max(row.share, keep), want)
       share = share + math.min(math.max(limit - others - share, 0), want - share)
     end
-    write(sums, field, others + share, short + want - share)
-    write(mine, field, share, want - share)
+    write(sums, field, sum, others + share, short + want - share)
+    write(mine, field, row, share, want - share)
     done[#done + 1] = share
     done[#done + 1] = math.max(limit - others - share, 0)
     done[#done + 1] = short
