@@ -1,8 +1,11 @@
 //! Read after `terms.rs`. What a member says to the ledger and what it is
 //! answered: plain data, without a connection.
 //!
-//! A request states, never changes: it carries absolute numbers of all keys
-//! that the member uses, so that one that comes twice or late says nothing new.
+//! A request states, never changes: it carries absolute numbers of all keys of the
+//! bucket that the member uses, so that one that comes twice or late says nothing new. One
+//! that named only some keys would rely on rows that the ledger may have lost, and would
+//! have to name the incarnation that it means by more than its epoch: two that follow one
+//! copy may have the same.
 
 use crate::terms::Terms;
 
