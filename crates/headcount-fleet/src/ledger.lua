@@ -28,7 +28,7 @@ local function text(number)
 end
 
 -- The head as of now.
-local NUMBERS = { 'l', 'last', 'epoch', 'born', 'term', 'deposed', 'slack', 'guard', 'version', 'total', 'subject' }
+local NUMBERS = { 'l', 'last', 'epoch', 'born', 'resumed', 'term', 'deposed', 'slack', 'guard', 'version', 'total', 'subject' }
 local h = {}
 for i, field in ipairs({ 'term', 'deposed', 'slack', 'guard', 'version', 'total', 'subject' }) do
   h[field] = tonumber(ARGV[4 + i])
@@ -41,12 +41,14 @@ if was[1] then
     h[field] = tonumber(was[1 + i])
   end
 end
-if was[1] == run then
-  h.l = h.l + math.min(math.max(now - h.last, 0), h.slack)
+if was[1] == run and now <= h.last + h.slack then
+  h.l = h.l + math.max(now - h.last, 0)
+elseif was[1] == run then
+  h.resumed = h.l
 elseif was[1] then
-  h.epoch, h.born = math.max(h.epoch, epoch) + 1, h.l
+  h.epoch, h.born, h.resumed = math.max(h.epoch, epoch) + 1, h.l, h.l
 else
-  h.l, h.epoch, h.born = 0, epoch + 1, 0
+  h.l, h.epoch, h.born, h.resumed = 0, epoch + 1, 0, 0
 end
 h.last = now
 
@@ -55,7 +57,7 @@ local function reclaim(terms)
 end
 
 local function learning()
-  return math.max(h.born + reclaim(h) - h.l, 0)
+  return math.max(h.resumed + reclaim(h) - h.l, 0)
 end
 
 local refusal
@@ -79,7 +81,7 @@ if differ then
   end
 end
 if not refusal then
-  if epoch > h.epoch and learning() == 0 then
+  if epoch > h.epoch and h.l >= h.born + reclaim(h) then
     refusal = { 'deposed' }
   else
     h.epoch = math.max(h.epoch, epoch)

@@ -23,8 +23,11 @@
 //! it learns too.
 //!
 //! *The clock*, `l`: it moves by what the engine's moved since the last request, by at
-//! least nothing and at most `slack`. A leap back, a new primary's other time or an idle
-//! hour only delay what is folded back; a leap forward shortens leases by `slack`, once.
+//! least nothing and at most `slack`: a leap forward shortens leases by no more. After
+//! more than that it stands, and the ledger learns: either nobody called, or the clock leaped,
+//! or the engine was stopped, a new primary may have served meanwhile, and it does not
+//! know yet that it is deposed. A leap back, or a new primary's other time, only delays
+//! what is folded back.
 //!
 //! *Epoch*: the incarnation's number, for members to tell a deposed primary by. It is no
 //! fence, `W` is: a deposed primary grants what it has until then, and what its
@@ -72,6 +75,8 @@ pub struct Head {
     pub epoch: u64,
     /// The ledger's clock as the incarnation began.
     pub born: u64,
+    /// The ledger's clock as the engine may last have been stopped, or the incarnation began.
+    pub resumed: u64,
     /// Those of all members.
     pub terms: Terms,
     /// Those in force.
@@ -81,7 +86,13 @@ pub struct Head {
 impl Head {
     /// How much longer nothing grows, 0 if it does.
     pub fn learning(&self) -> u64 {
-        (self.born + self.terms.reclaim()).saturating_sub(self.l)
+        (self.resumed + self.terms.reclaim()).saturating_sub(self.l)
+    }
+
+    /// Whether there may be members that were answered by a later incarnation than this,
+    /// whose rows it lost.
+    fn is_young(&self) -> bool {
+        self.l < self.born + self.terms.reclaim()
     }
 }
 
@@ -134,15 +145,19 @@ impl Ledger {
     /// The head as of now: another incarnation's where rows may be missing.
     fn advance(&self, engine: &Engine, request: &Request) -> Head {
         match &self.head {
-            Some(head) if head.run == engine.run => {
-                let passed = engine.now.saturating_sub(head.last).min(head.terms.slack);
+            Some(head) if head.run == engine.run && engine.now <= head.last + head.terms.slack => {
+                let passed = engine.now.saturating_sub(head.last);
                 Head { l: head.l + passed, last: engine.now, ..head.clone() }
+            }
+            Some(head) if head.run == engine.run => {
+                Head { last: engine.now, resumed: head.l, ..head.clone() }
             }
             Some(head) => Head {
                 last: engine.now,
                 run: engine.run.clone(),
                 epoch: head.epoch.max(request.epoch) + 1,
                 born: head.l,
+                resumed: head.l,
                 ..head.clone()
             },
             None => Head {
@@ -151,6 +166,7 @@ impl Ledger {
                 run: engine.run.clone(),
                 epoch: request.epoch + 1,
                 born: 0,
+                resumed: 0,
                 terms: request.terms,
                 limits: request.limits,
             },
@@ -253,10 +269,10 @@ impl Ledger {
     }
 }
 
-/// A member that was answered by a later incarnation. While the ledger learns it is that
-/// one's successor, without its memory; else it is deposed.
+/// A member that was answered by a later incarnation. Soon after it lost its memory the ledger
+/// is that one's successor; else it is deposed, and may have been stopped while it was.
 fn refuse_epoch(head: &mut Head, request: &Request) -> Option<Verdict> {
-    if request.epoch > head.epoch && head.learning() == 0 {
+    if request.epoch > head.epoch && !head.is_young() {
         return Some(Verdict::Deposed);
     }
     head.epoch = head.epoch.max(request.epoch);

@@ -11,8 +11,9 @@
 //! ```
 //!
 //! *Assumed*, and to be seen to by operators: scripts are atomic; a primary that
-//! was deposed takes writes for at most `W`; the engine's clock leaps forward at
-//! most once per `reclaim`, and drifts by at most 1/1000 from the members'; these
+//! was deposed takes writes for at most `W` while it runs, and once it wakes from a stop;
+//! the engine's clock leaps forward by less than the slack at most once per `reclaim`,
+//! not back while it is stopped, and drifts by at most 1/1000 from the members'; these
 //! count every stop; all members have one and the same terms, which the ledger
 //! checks for as long as its head is there; the keys of a bucket are lost together
 //! or not at all; members are honest.
@@ -26,10 +27,11 @@ pub struct Terms {
     /// How long a share is valid, by its holder's clock, from before its request
     /// was sent.
     pub term: u64,
-    /// The longest that a deposed primary may go on taking writes, by the slowest of the
-    /// clocks.
+    /// The longest that a deposed primary may go on taking writes, stops of up to the slack
+    /// included, by the slowest of the clocks.
     pub deposed: u64,
-    /// The most by which the ledger's clock moves on at a request.
+    /// The most by which the ledger's clock moves on at a request. After more than
+    /// that the engine may have been stopped, and the ledger learns.
     pub slack: u64,
     /// How long before the term's end a holder stops.
     pub guard: u64,
@@ -56,8 +58,9 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Terms {
     /// The usual parts of a term: the ledger's clock may leap by a fifth of it, and a
-    /// holder stops a tenth before its end. Parts of a millisecond round up, and what
-    /// clocks drift while a deposed primary takes writes is added to that time.
+    /// holder stops a tenth before its end. Parts of a millisecond round up. Where a
+    /// primary can be deposed, its time grows by what clocks drift meanwhile, and by the slack: a
+    /// stop that is no longer goes unseen.
     ///
     /// # Errors
     ///
@@ -75,8 +78,9 @@ impl Terms {
         }
         let millis = |duration: Duration| duration.as_nanos().div_ceil(1_000_000) as u64;
         let (term, deposed) = (millis(term), millis(deposed));
-        let deposed = deposed + deposed.div_ceil(500);
-        Ok(Self { term, deposed, slack: term.div_ceil(5), guard: term.div_ceil(10) })
+        let slack = term.div_ceil(5);
+        let deposed = if deposed > 0 { deposed + deposed.div_ceil(500) + slack } else { 0 };
+        Ok(Self { term, deposed, slack, guard: term.div_ceil(10) })
     }
 
     /// How long the ledger keeps a row, by its own clock, from when it serves the
@@ -124,7 +128,8 @@ mod tests {
                 let millis = Duration::from_millis;
                 let terms = Terms::of(millis(term), millis(deposed)).unwrap();
                 // A millisecond for each clock that is read twice and rounds down.
-                let stops = deposed + (terms.until(0) + 1) * 1_001 / 1_000 + 1;
+                let stop = if deposed > 0 { terms.slack } else { 0 };
+                let stops = deposed + stop + (terms.until(0) + 1) * 1_001 / 1_000 + 1;
                 let granted = (terms.reclaim() - terms.slack - 1) * 1_000 / 1_001;
                 assert!(stops < granted, "{stops} {granted} {terms:?}");
                 assert!(

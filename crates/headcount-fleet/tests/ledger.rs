@@ -197,19 +197,24 @@ fn a_request_that_is_not_after_the_last_changes_no_row() {
 }
 
 #[test]
-fn a_leap_of_the_engines_clock_is_worth_the_slack() {
+fn a_leap_or_a_stop_of_the_engine_takes_no_time_and_is_learned_from() {
+    let slack = TERMS[0].slack;
     let mut bench = Bench::learned();
     let l = |bench: &Bench| bench.ledger.head.as_ref().unwrap().l;
     let before = l(&bench);
-    bench.engine.now += 3_600_000;
-    bench.serve(&request(1, 1, 0, 0));
-    assert_eq!(l(&bench), before + TERMS[0].slack);
+    bench.engine.now += slack;
+    assert_eq!(granted(bench.serve(&request(1, 1, 0, 3))).share, 3);
+    assert_eq!(l(&bench), before + slack);
     bench.engine.now -= 7_200_000;
-    bench.serve(&request(1, 2, 0, 0));
-    assert_eq!(l(&bench), before + TERMS[0].slack);
-    bench.engine.now += 1;
-    bench.serve(&request(1, 3, 0, 0));
-    assert_eq!(l(&bench), before + TERMS[0].slack + 1);
+    assert_eq!(granted(bench.serve(&request(1, 2, 3, 4))).share, 4);
+    assert_eq!(l(&bench), before + slack);
+    bench.engine.now += slack + 1;
+    assert_eq!(granted(bench.serve(&request(1, 3, 4, 5))).share, 4);
+    assert_eq!(l(&bench), before + slack);
+    // It has its memory: who was answered by a later one tells that it was deposed meanwhile.
+    assert_eq!(bench.serve(&Request { epoch: 2, ..request(1, 4, 4, 4) }), Verdict::Deposed);
+    bench.pass(TERMS[0].reclaim());
+    assert_eq!(granted(bench.serve(&request(2, 1, 0, 5))).share, 5);
 }
 
 #[test]

@@ -11,7 +11,9 @@ use headcount_fleet::terms::Terms;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-const TERMS: Terms = Terms { term: 200, deposed: 50, slack: 40, guard: 20 };
+const TERMS: Terms = Terms { term: 200, deposed: 100, slack: 40, guard: 20 };
+/// For how long a deposed primary takes writes, if it is not stopped.
+const WRITES: u64 = 50;
 const LIMITS: Limits = Limits { version: 0, total: 10, subject: 3 };
 const KEYS: [&str; 2] = [TOTAL, "alice"];
 const MEMBERS: usize = 4;
@@ -50,14 +52,14 @@ fn event() -> impl Strategy<Value = (u64, Event)> {
     let what = prop_oneof![
         200 => (0..MEMBERS, [0..11_u32, 0..4_u32], [0..11_u32, 0..4_u32])
             .prop_map(|(member, wants, in_use)| Event::Call { member, wants, in_use }),
-        200 => (back.clone(), any::<bool>()).prop_map(|(back, by_the_deposed)| Event::Serve { back, by_the_deposed }),
+        200 => (back.clone(), prop::bool::weighted(0.15)).prop_map(|(back, by_the_deposed)| Event::Serve { back, by_the_deposed }),
         200 => back.prop_map(|back| Event::Receive { back }),
         2 => (-500..500_i64).prop_map(Event::Leap),
         4 => Just(Event::Snapshot),
         1 => memory.prop_map(Event::Restart),
         1 => Just(Event::Promote),
     ];
-    (prop_oneof![8 => 0..4_u64, 1 => 0..60_u64], what)
+    (prop_oneof![100 => 0..4_u64, 5 => 0..25_u64, 1 => 0..70_u64], what)
 }
 
 /// A gate in which as many are in as can be.
@@ -189,7 +191,7 @@ impl Walk {
                 let next =
                     Server { ledger: self.snapshot.clone(), run: self.runs, writes: u64::MAX };
                 let was = std::mem::replace(&mut self.primary, next);
-                self.deposed = Some(Server { writes: self.now + TERMS.deposed, ..was });
+                self.deposed = Some(Server { writes: self.now + WRITES, ..was });
             }
         }
     }
@@ -213,9 +215,17 @@ impl Walk {
         };
         let (index, request) = self.requests.remove(at);
         let now = self.now;
-        let deposed = self.deposed.as_mut().filter(|server| by_the_deposed && now <= server.writes);
+        let clock = self.engines_clock as u64;
+        // A deposed one may have been stopped, for less than the slack or for longer.
+        if let Some(server) = &mut self.deposed
+            && server.ledger.head.as_ref().is_some_and(|head| clock > head.last + TERMS.slack)
+        {
+            server.writes = now + WRITES;
+        }
+        let deposed = self.deposed.as_mut();
+        let deposed = deposed.filter(|server| by_the_deposed && now <= server.writes + TERMS.slack);
         let server = deposed.unwrap_or(&mut self.primary);
-        let engine = Engine { now: self.engines_clock as u64, run: server.run.to_string() };
+        let engine = Engine { now: clock, run: server.run.to_string() };
         let before = server.ledger.sums.get(TOTAL).map_or(0, |sum| sum.share);
         let reply = server.ledger.serve(&engine, &request);
         let after = server.ledger.sums.get(TOTAL).map_or(0, |sum| sum.share);

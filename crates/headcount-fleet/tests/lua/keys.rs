@@ -47,7 +47,7 @@ pub(crate) fn read(engine: &mut Connection, fleet: &str) -> Ledger {
 }
 
 fn head(fields: BTreeMap<String, String>) -> Head {
-    assert_eq!(fields.len(), 12, "{fields:?}");
+    assert_eq!(fields.len(), 13, "{fields:?}");
     let of = |field: &str| number(&fields[field]);
     Head {
         l: of("l"),
@@ -55,6 +55,7 @@ fn head(fields: BTreeMap<String, String>) -> Head {
         run: fields["run"].clone(),
         epoch: of("epoch"),
         born: of("born"),
+        resumed: of("resumed"),
         terms: Terms {
             term: of("term"),
             deposed: of("deposed"),

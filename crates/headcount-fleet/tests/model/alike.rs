@@ -208,6 +208,7 @@ fn settle_ledger(ledger: &mut Ledger) {
         member.expiry = NOW + member.expiry.saturating_sub(l);
     }
     head.born = NOW - (l - head.born).min(head.terms.reclaim());
+    head.resumed = NOW - (l - head.resumed).min(head.terms.reclaim());
     head.l = NOW;
 }
 

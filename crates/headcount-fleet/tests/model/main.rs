@@ -122,10 +122,11 @@ fn crashes_leaves_and_leaps_of_the_clock() {
     let wants = &[Seen::DeadShareIsUsed];
     let can = &[Fault::Crash, Fault::LeapForward];
     holds("crashes and a leap", Slice { faults: 2, can, ..slice() }, wants);
-    let can = &[Fault::Leave, Fault::LeapBack];
+    let can = &[Fault::Leave, Fault::LeapBack, Fault::LeapFar];
     holds("leaves and leaps back", Slice { faults: 1, can, ..slice() }, &[]);
     if is_deep() {
-        let can = &[Fault::Crash, Fault::Leave, Fault::LeapForward, Fault::LeapBack];
+        let can =
+            &[Fault::Crash, Fault::Leave, Fault::LeapForward, Fault::LeapFar, Fault::LeapBack];
         holds("all of it, two lives", Slice { lives: 2, faults: 2, can, ..slice() }, wants);
     }
 }

@@ -42,7 +42,10 @@ impl Slice {
                 Fault::Crash | Fault::Leave | Fault::Suspend => world.processes.len(),
                 Fault::Twice => world.requests.len(),
                 Fault::Late => 0,
-                Fault::LeapForward => usize::from(!world.leaped),
+                Fault::LeapForward => {
+                    let head = world.servers[0].ledger.head.as_ref();
+                    usize::from(!world.leaped && head.is_some_and(|head| head.last >= NOW))
+                }
                 Fault::RestartWithCopy | Fault::UnseenLoss => usize::from(world.copy.is_some()),
                 Fault::SecondPrimary => usize::from(world.servers.len() == 1),
                 Fault::SecondPrimaryWithCopy => {

@@ -35,6 +35,8 @@ pub(crate) enum Fault {
     Late,
     /// Once, as the protocol assumes.
     LeapForward,
+    /// By more than the slack.
+    LeapFar,
     LeapBack,
     RestartWithAll,
     RestartWithCopy,

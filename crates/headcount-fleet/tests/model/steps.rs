@@ -115,11 +115,14 @@ impl Slice {
                 self.serve(world, of, 0);
                 world.requests[of] = again;
             }
-            Fault::LeapForward | Fault::LeapBack => {
-                let reclaim = self.terms.reclaim();
+            Fault::LeapForward | Fault::LeapFar | Fault::LeapBack => {
                 world.leaped |= kind == Fault::LeapForward;
                 if let Some(head) = &mut world.servers[0].ledger.head {
-                    head.last = if kind == Fault::LeapForward { NOW - reclaim } else { NOW + 2 };
+                    head.last = match kind {
+                        Fault::LeapForward => head.last - self.terms.slack,
+                        Fault::LeapFar => NOW - self.terms.reclaim(),
+                        _ => NOW + 2,
+                    };
                 }
             }
             Fault::RestartWithAll => world.servers[0].run += 1,

@@ -161,6 +161,27 @@ fn a_leap_of_the_clock_takes_nobodys_share() {
 }
 
 #[test]
+fn a_leap_that_is_longer_than_the_slack_is_learned_from() {
+    let mut story = Story::new(SHORT);
+    assert_eq!(story.asks(ANN, 1).fault(Fault::LeapFar, 0).asks(BOB, 1).held(), [1, 0]);
+}
+
+/// It was stopped as it was deposed, and serves whoever calls as it wakes.
+#[test]
+fn a_stopped_primary_that_wakes_after_its_time_grants_and_extends_nothing() {
+    let mut story = Story::new(Terms { deposed: 2, ..SHORT });
+    (story.slice.lives, story.slice.writes_for) = (2, 9);
+    story.fault(Fault::SecondPrimary, 0);
+    for _ in 0..5 {
+        story.asks(BOB, 0).tick();
+    }
+    assert_eq!(story.asks(BOB, 1).held(), [0, 1]);
+    assert_eq!(story.asks_at(ANN, 1, 1).held(), [0, 1]);
+    assert_eq!(story.tick().asks_at(BOB, 1, 1).held(), [0, 1]);
+    assert_eq!(story.tick().held(), [0, 0]);
+}
+
+#[test]
 fn a_term_counts_from_before_its_request_was_sent() {
     let mut story = Story::new(SHORT);
     story.asks(ANN, 0).calls(ANN, 1).is_served(ANN, false, 0);

@@ -153,7 +153,7 @@ impl World {
         }
         for server in &mut self.servers {
             if let Some(head) = &mut server.ledger.head
-                && NOW < head.last + head.terms.slack
+                && NOW <= head.last + head.terms.slack
             {
                 head.last -= 1;
             }
