@@ -23,7 +23,7 @@
 //! *Who may touch it*: one task, which has the counter to itself as far as limits and
 //! the term go; admissions and releases go on beside it.
 //!
-//! *Checked by*: `tests/model.rs`, which runs this file, `tests/holder.rs`.
+//! *Checked by*: `tests/model`, which runs this file, `tests/holder.rs`.
 
 use std::collections::BTreeMap;
 

@@ -29,17 +29,18 @@
 //! know yet that it is deposed. A leap back, or a new primary's other time, only delays
 //! what is folded back.
 //!
-//! *Epoch*: the incarnation's number, for members to tell a deposed primary by. It is no
-//! fence, `W` is: a deposed primary grants what it has until then, and what its
-//! successor learns covers that.
+//! *Epoch*: the incarnation's number, by which members tell a deposed primary, and one that was
+//! stopped tells from members that it was deposed meanwhile. It is no fence against one that
+//! runs, `W` is: that grants what it has until then, and what its successor learns covers it.
+//! Two incarnations may have one number, where a copy is older than the last loss.
 //!
 //! *Linearization point*: the request's execution, which is atomic.
 //!
 //! *Bounds*: a row for each member and key it claims, none at rest; at most `FOLD` rows of
 //! lapsed members are folded back at a request.
 //!
-//! *Checked by*: `tests/model.rs` with the holder, `tests/ledger.rs` on random
-//! histories, and `tests/lua.rs` beside a real engine.
+//! *Checked by*: `tests/model` with the holder, `tests/ledger.rs` on random
+//! histories, and `tests/lua` beside a real engine.
 
 use std::collections::BTreeMap;
 

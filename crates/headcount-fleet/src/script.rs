@@ -14,7 +14,7 @@
 //!
 //! *Bounds*: numbers are exact below 2^53, for milliseconds 285,000 years.
 //!
-//! *Checked by*: `tests/lua.rs`.
+//! *Checked by*: `tests/lua`.
 
 use std::fmt;
 

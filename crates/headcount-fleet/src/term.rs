@@ -18,7 +18,7 @@
 //!
 //! *Progress*: wait-free but for what takes the slot.
 //!
-//! *Checked by*: `tests/model.rs`, the unit tests here.
+//! *Checked by*: `tests/model`, the unit tests here.
 
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release};
 

@@ -57,7 +57,8 @@ const SHORTEST: Duration = Duration::from_millis(60);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Terms {
-    /// The usual parts of a term: the ledger's clock may leap by a fifth of it, and a
+    /// The usual parts of a term: the ledger's clock may leap by a quarter of it, which a
+    /// lost call of the only member outlasts if it is repeated within a twelfth; and a
     /// holder stops a tenth before its end. Parts of a millisecond round up. Where a
     /// primary can be deposed, its time grows by what clocks drift meanwhile, and by the slack: a
     /// stop that is no longer goes unseen.
@@ -78,7 +79,7 @@ impl Terms {
         }
         let millis = |duration: Duration| duration.as_nanos().div_ceil(1_000_000) as u64;
         let (term, deposed) = (millis(term), millis(deposed));
-        let slack = term.div_ceil(5);
+        let slack = term.div_ceil(4);
         let deposed = if deposed > 0 { deposed + deposed.div_ceil(500) + slack } else { 0 };
         Ok(Self { term, deposed, slack, guard: term.div_ceil(10) })
     }
