@@ -57,11 +57,12 @@ const SHORTEST: Duration = Duration::from_millis(60);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Terms {
-    /// The usual parts of a term: the ledger's clock may leap by a quarter of it, which a
-    /// lost call of the only member outlasts if it is repeated within a twelfth; and a
-    /// holder stops a tenth before its end. Parts of a millisecond round up. Where a
-    /// primary can be deposed, its time grows by what clocks drift meanwhile, and by the slack: a
-    /// stop that is no longer goes unseen.
+    /// The usual parts of a term. The ledger's clock may leap by a quarter of it: so one
+    /// lost call of the only member is no gap if it is repeated within a twelfth. A holder
+    /// stops a tenth before the end. Parts of a millisecond round up.
+    ///
+    /// Where a primary can be deposed, its time grows by what clocks drift meanwhile, and by
+    /// the slack: a stop that is no longer goes unseen.
     ///
     /// # Errors
     ///
