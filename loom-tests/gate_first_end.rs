@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use crate::product::{Cause, Clock, Gate, GateBuilder, Limit, Session};
-use crate::support::{model, race};
+use crate::product::{CapacityPolicy, Cause, Clock, Gate, GateBuilder, Limit, Session};
+use crate::support::{model, model_with, race};
 
 /// It is always 0.
 struct StandsStill;
@@ -80,6 +80,40 @@ fn the_time_told_follows_who_comes_during_the_search() {
         ]);
         assert_eq!(told(&gate), 2 * TICK);
         drop(request);
+    });
+}
+
+/// ... also by an eviction, which takes no slot of the count.
+#[test]
+fn the_time_told_follows_who_evicts_another_during_the_search() {
+    model_with(1, || {
+        let builder: GateBuilder<u32, u32> = Gate::builder();
+        let gate = builder
+            .limit(Limit::at_most(1))
+            .at_capacity(CapacityPolicy::EvictOldest)
+            .no_init_timeout()
+            .no_idle_timeout()
+            .may_lock_out_for_ever()
+            .max_lifetime(2 * TICK)
+            .clock(StandsStill)
+            .build()
+            .expect("a good configuration");
+        let first = admit(&gate, 1);
+        let request = first.enter().unwrap();
+        let coming = gate.clone();
+        let session = std::sync::Arc::new(std::sync::Mutex::new(None));
+        let set = std::sync::Arc::clone(&session);
+        race([
+            Box::new(move || {
+                drop(request);
+                *set.lock().unwrap() = coming.admit_anonymous(2).ok();
+            }) as Thread,
+            asks(&gate),
+        ]);
+        let session = session.lock().unwrap().take().filter(|session| session.reason().is_none());
+        let session = session.unwrap_or_else(|| admit(&gate, 2));
+        let _request = session.enter().unwrap();
+        assert_eq!(told(&gate), 2 * TICK, "nobody may go before");
     });
 }
 

@@ -9,5 +9,6 @@ extern crate headcount as product;
 
 mod support;
 mod wheel;
+mod wheel_claim;
 mod wheel_fixed;
 mod wheel_retire;

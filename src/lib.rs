@@ -34,7 +34,7 @@
 //!
 //! Read the source in this order: `admission/mod.rs`, its models in
 //! `loom-tests/admission.rs`, `counts/mod.rs`, `clock/mod.rs`, `wheel/mod.rs`,
-//! `rate/mod.rs`, `gate/mod.rs`, then the pages under `docs`, which are compiled
+//! `rate/mod.rs`, `order/mod.rs`, `gate/mod.rs`, then the pages under `docs`, which are compiled
 //! into this documentation as [`docs`].
 
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
@@ -96,6 +96,12 @@ pub use rate::{InvalidWindow, OwnedRateToken, RateLimited, RateToken, SlidingWin
 pub use reap::Reaper;
 #[cfg(feature = "tokio")]
 pub use reap::TokioReaper;
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+pub use sync::model as sync_model;
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+pub use wheel::model as wheel_model;
 pub use wheel::{
     Advanced, Deadline, Deadlines, Expired, FixedDeadline, Hold, HoldError, Timer, TimerWheel,
     WheelFull,

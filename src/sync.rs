@@ -20,6 +20,9 @@ pub(crate) mod counted;
 pub(crate) mod epoch;
 pub(crate) mod handed_on;
 pub(crate) mod heap;
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+pub mod model;
 pub(crate) mod sleep;
 pub(crate) mod striped_arc;
 pub(crate) mod tally;

@@ -18,7 +18,7 @@
 //!
 //! *Linearization points*: acquire granted → the successful CAS; acquire
 //! refused → the load, or the failed CAS, that read the word the refusal is
-//! computed from; release → the `fetch_sub`; `set_limit` → its successful CAS;
+//! computed from; release → the `fetch_sub`; hear → its addition; `set_limit` → its successful CAS;
 //! `in_use`, `available`, `limit` → their one load.
 //!
 //! | access | ordering | pairs with | without it | model that fails |
@@ -38,7 +38,7 @@
 //! value may recur (ABA) harmlessly: it is the whole state.
 //!
 //! *Who may touch it*: only this file touches the word; permits release
-//! through it exactly once, by ownership (`permit.rs`).
+//! through it exactly once, by ownership (`permit.rs`), and so do the gate's sessions.
 //!
 //! *Checked by*: `loom-tests/admission.rs` and its mutants, the depth-first
 //! twin, `tests/admission_model.rs`, `tests/admission_audit.rs`.
@@ -157,8 +157,8 @@ impl AdmissionCounter {
         self.word.fetch_add(0, AcqRel);
     }
 
-    /// Gives back slots whose owner is gone. Only a permit's drop calls this,
-    /// so `slots <= in_use` and the subtraction cannot borrow from the limit.
+    /// Gives back slots whose owner is gone. Only a permit's drop and a session's call
+    /// this, so `slots <= in_use` and the subtraction cannot borrow from the limit.
     pub(crate) fn release(&self, slots: u32) {
         self.word.fetch_sub(u64::from(slots), Release);
     }

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use super::error::{SubjectAtLimit, SubjectError};
 use super::key::{is_inline, with_bytes};
 use super::list::Full;
+use super::lookup_key::{Bytes, Value};
 use super::map::SubjectCounts;
 use super::node::NodePtr;
 use super::permit::{OwnedSubjectPermit, SubjectPermit};
-use super::probe::{Bytes, Value};
 use super::to_subject::ToSubject;
 use crate::limit::Limit;
 

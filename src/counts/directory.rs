@@ -29,7 +29,7 @@
 //! *Who may touch it*: `search.rs` and `list.rs`; a dummy's link is `link.rs`'s
 //! matter.
 //!
-//! *Checked by*: the growth models of `loom-tests/counts.rs`, the tests below.
+//! *Checked by*: `loom-tests/counts/buckets.rs`, the tests below.
 
 #![allow(unsafe_code)]
 

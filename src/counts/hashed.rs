@@ -50,13 +50,13 @@ impl<K: Borrow<Q>, Q: ?Sized + Eq> Equivalent<Hashed<K>> for HashedBorrow<'_, Q>
     }
 }
 
-/// Hashes to what the subject brings along.
-pub(super) type Precomputed = BuildHasherDefault<BroughtAlong>;
+/// Builds hashers that hash to what the subject brings along.
+pub(super) type BuildPrecomputedHasher = BuildHasherDefault<PrecomputedHasher>;
 
 #[derive(Default)]
-pub(super) struct BroughtAlong(u64);
+pub(super) struct PrecomputedHasher(u64);
 
-impl Hasher for BroughtAlong {
+impl Hasher for PrecomputedHasher {
     fn finish(&self) -> u64 {
         self.0
     }

@@ -7,9 +7,9 @@
 //! decides by `TypeId`; the compiler knows the answer and leaves no trace of
 //! the question.
 //!
-//! *Who may touch it*: `node.rs`, `probe.rs`, `map.rs`, `acquire.rs` and `lookup.rs` ask
+//! *Who may touch it*: `node.rs`, `lookup_key.rs`, `map.rs`, `acquire.rs` and `lookup.rs` ask
 //! here, and the gate's settings, whether subjects have a length; `list.rs` sees a
-//! subject only through a `Probe`.
+//! subject only through a `LookupKey`.
 
 #![allow(unsafe_code)]
 

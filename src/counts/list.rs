@@ -1,4 +1,4 @@
-//! Read after `probe.rs` and `search.rs`. The split-ordered list: one sorted
+//! Read after `lookup_key.rs` and `search.rs`. The split-ordered list: one sorted
 //! lock-free list of all subjects, and buckets that are shortcuts into it.
 //!
 //! *Origin*: O. Shalev and N. Shavit, "Split-ordered lists: lock-free
@@ -16,8 +16,8 @@
 //! that inserts; refused → the load of a `count` at or over the limit; release
 //! → the `fetch_sub`; `count` → its load of `count`, or, where the subject is
 //! not met, the load of the `next` that leads past its place. An acquire from a
-//! place that a lookup remembers has the same points: the CAS in a gap compares
-//! the successor, and the count of a node is read again (`lookup.rs`).
+//! place that a lookup remembers has the same points: the CAS at an insert point
+//! compares the successor, and the count of a node is read again (`lookup.rs`).
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
@@ -54,7 +54,7 @@
 //! *Who may touch it*: the map and its permits, in `map.rs`, `acquire.rs`,
 //! `lookup.rs` and `permit.rs`.
 //!
-//! *Checked by*: `loom-tests/counts.rs`, `loom-tests/counts_lookup.rs` and their mutants,
+//! *Checked by*: `loom-tests/counts/`, `loom-tests/counts_lookup.rs` and their mutants,
 //! `tests/counts_stress.rs`.
 
 #![allow(unsafe_code)]
@@ -63,8 +63,8 @@ use std::ops::ControlFlow::{Break, Continue};
 
 use super::directory::Geometry;
 use super::link::{Link, Order};
-use super::node::{New, NodePtr};
-use super::probe::Probe;
+use super::lookup_key::LookupKey;
+use super::node::{NewNode, NodePtr};
 use super::search::{Links, Place};
 use crate::limit::Limit;
 use crate::sync::atomic::{Ordering::*, fence};
@@ -105,14 +105,14 @@ impl<K: 'static> List<K> {
         &self,
         hash: u64,
         limit: Limit,
-        probe: &impl Probe<K>,
+        key: &impl LookupKey<K>,
     ) -> Result<NodePtr<K>, Full> {
-        self.acquire_at(None, hash, limit, probe, &epoch::pin())
+        self.acquire_at(None, hash, limit, key, &epoch::pin())
     }
 
     /// [`acquire`](Self::acquire) of the subject whose place was found under this
     /// guard. Searches for it only if there is no place or it is no longer good: the
-    /// node is dead, or the gap is not there any more.
+    /// node is dead, or something else is at the insert point by now.
     // In its callers the place is in registers, or known not to be there.
     #[inline(always)]
     pub(super) fn acquire_at<'g>(
@@ -120,14 +120,14 @@ impl<K: 'static> List<K> {
         mut place: Option<Place<'g, K>>,
         hash: u64,
         limit: Limit,
-        probe: &impl Probe<K>,
+        key: &impl LookupKey<K>,
         guard: &'g Guard,
     ) -> Result<NodePtr<K>, Full> {
-        let mut new: Option<New<K>> = None;
+        let mut new: Option<NewNode<K>> = None;
         loop {
             let found = match place.take() {
                 Some(place) => place,
-                None => self.search(hash, probe, guard),
+                None => self.search(hash, key, guard),
             };
             match found {
                 Ok(node) => match admit(node, limit, guard) {
@@ -135,12 +135,12 @@ impl<K: 'static> List<K> {
                     Admission::Full => return Err(Full),
                     Admission::Dead => _ = link_of(node, guard).mark(),
                 },
-                Err(gap) => {
+                Err(point) => {
                     let order = Order::of_hash(hash);
-                    let mut node = new.take().unwrap_or_else(|| probe.make(order));
-                    node.set_next(gap.next);
-                    if gap.before.replace_next(gap.next, node.as_next()).is_ok() {
-                        if gap.walked > LONG_WALK {
+                    let mut node = new.take().unwrap_or_else(|| key.make_node(order));
+                    node.set_next(point.next);
+                    if point.before.replace_next(point.next, node.as_next()).is_ok() {
+                        if point.walked > LONG_WALK {
                             self.links.grow_if_dense(node.as_next(), order, guard);
                         }
                         return Ok(node.published());
@@ -152,9 +152,9 @@ impl<K: 'static> List<K> {
     }
 
     #[inline]
-    fn search<'g>(&'g self, hash: u64, probe: &impl Probe<K>, guard: &'g Guard) -> Place<'g, K> {
+    fn search<'g>(&'g self, hash: u64, key: &impl LookupKey<K>, guard: &'g Guard) -> Place<'g, K> {
         let (start, order) = (self.links.start(hash, guard), Order::of_hash(hash));
-        self.links.search(start, order, |node| probe.is_in(node), guard)
+        self.links.search(start, order, |node| key.is_in(node), guard)
     }
 
     /// Where the subject is or would be. Writes nothing, unless its bucket was
@@ -163,11 +163,11 @@ impl<K: 'static> List<K> {
     pub(super) fn look<'g>(
         &'g self,
         hash: u64,
-        probe: &impl Probe<K>,
+        key: &impl LookupKey<K>,
         guard: &'g Guard,
     ) -> Place<'g, K> {
         let (start, order) = (self.links.start(hash, guard), Order::of_hash(hash));
-        self.links.look(start, order, |node| probe.is_in(node), guard)
+        self.links.look(start, order, |node| key.is_in(node), guard)
     }
 
     /// Gives one permit back.
@@ -212,9 +212,9 @@ impl<K: 'static> List<K> {
     }
 
     /// The permits of the subject, 0 if it is not there.
-    pub(super) fn count(&self, hash: u64, probe: &impl Probe<K>) -> u32 {
+    pub(super) fn count(&self, hash: u64, key: &impl LookupKey<K>) -> u32 {
         let guard = &epoch::pin();
-        self.look(hash, probe, guard).map_or(0, |node| {
+        self.look(hash, key, guard).map_or(0, |node| {
             // A dead node's 0 is an answer: no new one of its subject was there
             // while this look could still reach it.
             // SAFETY: reachable under `guard`.

@@ -2,13 +2,13 @@
 //! subject holds before it takes one.
 //!
 //! *Invariant*: the guard outlives the place that was found under it, so neither
-//! its node nor the links of its gap are released, and no address comes back
+//! its node nor the links of its insert point are released, and no address comes back
 //! that a CAS would take for one of them.
 //!
 //! *Linearization points*: `count` → its load of the node's count, or, where the
 //! subject was not met, the load of the `next` that led past its place;
 //! `acquire` → as for every acquire in `list.rs`. What the lookup saw decides
-//! nothing there: of the node the count is read again, of the gap the CAS
+//! nothing there: of the node the count is read again, at the insert point the CAS
 //! compares the successor.
 //!
 //! *Memory orderings*: `count` loads `Relaxed`. It only refuses, and a refusal
@@ -18,9 +18,9 @@
 //! |---|---|
 //! | the node died | its count is 0 for ever: `acquire` helps it out and searches |
 //! | the node died, and the subject came back | the same; the search meets the new node |
-//! | the subject came, or another in the same gap | the gap's CAS fails: `acquire` searches |
-//! | the link before the gap died, or a bucket was linked in the gap | the same |
-//! | somebody came into the gap and left again | the gap is as it was, and the CAS succeeds |
+//! | the subject came, or another at the same point | the CAS fails: `acquire` searches |
+//! | the link before the point died, or a bucket was linked there | the same |
+//! | somebody came in there and left again | the point is as it was, and the CAS succeeds |
 //!
 //! *Progress*: a lookup is lock-free and writes nothing, unless the subject's
 //! bucket was never used before.
@@ -33,10 +33,10 @@ use std::hash::{BuildHasher, Hash};
 use super::error::SubjectAtLimit;
 use super::key::{is_inline, with_bytes};
 use super::list::Full;
+use super::lookup_key::{Bytes, Value};
 use super::map::SubjectCounts;
 use super::node::NodePtr;
 use super::permit::StripedSubjectPermit;
-use super::probe::{Bytes, Value};
 use super::search::Place;
 use super::to_subject::ToSubject;
 use crate::limit::Limit;

@@ -13,7 +13,7 @@ use super::directory::Geometry;
 use super::error::SubjectTooLong;
 use super::key::{self, is_inline, with_bytes};
 use super::list::List;
-use super::probe::{Bytes, Value, is_same_subject, subject_of};
+use super::lookup_key::{Bytes, Value, is_same_subject, subject_of};
 use super::to_subject::ToSubject;
 
 /// The longest text or byte subject if nothing else is asked for.

@@ -1,12 +1,12 @@
 //! Read after `limit.rs`; then `to_subject.rs`, `key.rs`, `link.rs`, `cache/mod.rs`, `node.rs`,
-//! `probe.rs`, `directory.rs`, `search.rs`, `list.rs`, `map.rs`, `permit.rs`,
+//! `lookup_key.rs`, `directory.rs`, `search.rs`, `list.rs`, `map.rs`, `permit.rs`,
 //! `acquire.rs`, `lookup.rs`. How many does this subject hold, and may it have one
 //! more?
 //!
 //! *Parts*: `list.rs` is the algorithm, a split-ordered list of the links of
 //! `link.rs`, found by `search.rs` from the buckets of `directory.rs`; nodes are
 //! in `node.rs`, their memory is kept at hand by `cache`; `key.rs` decides what
-//! a node stores and `probe.rs` compares it; `map.rs` is the map, `acquire.rs`
+//! a node stores and `lookup_key.rs` compares it; `map.rs` is the map, `acquire.rs`
 //! makes permits of it, `lookup.rs` does so for a caller that looks first,
 //! `permit.rs` gives back; `overrides.rs` says how many each subject may hold,
 //! over the keys of `hashed.rs`, and is independent.
@@ -26,7 +26,7 @@
 //!
 //! *Who may touch it*: anybody; there are no locks to hold.
 //!
-//! *Checked by*: `loom-tests/counts.rs` and its mutants,
+//! *Checked by*: `loom-tests/counts/` and its mutants,
 //! `tests/counts_stress.rs`.
 
 mod acquire;
@@ -38,11 +38,11 @@ mod key;
 mod link;
 mod list;
 mod lookup;
+mod lookup_key;
 mod map;
 mod node;
 mod overrides;
 mod permit;
-mod probe;
 mod search;
 mod to_subject;
 

@@ -98,7 +98,7 @@ impl<K: 'static> NodePtr<K> {
     /// The node is not released during `'g`: the caller holds a permit of it or
     /// a guard under which it was reachable, or owns it.
     pub(super) unsafe fn get<'g>(self) -> &'g Node {
-        // SAFETY: nodes are created whole by `New`, and not released now by
+        // SAFETY: nodes are created whole by `NewNode`, and not released now by
         // this function's contract.
         unsafe { self.node.as_ref() }
     }
@@ -115,7 +115,7 @@ impl<K: 'static> NodePtr<K> {
     pub(super) unsafe fn bytes<'g>(self) -> &'g [u8] {
         debug_assert!(is_inline::<K>());
         // SAFETY: by this function's contract the node is whole and its
-        // subject is the `len` bytes that `New::inline` wrote. The pointer
+        // subject is the `len` bytes that `NewNode::inline` wrote. The pointer
         // comes from the allocation, so it may reach all of the block.
         unsafe {
             let len = self.get().len as usize;
@@ -131,7 +131,7 @@ impl<K: 'static> NodePtr<K> {
     pub(super) unsafe fn value<'g>(self) -> &'g K {
         debug_assert!(!is_inline::<K>());
         // SAFETY: by this function's contract the node is whole and its
-        // subject is the value that `New::value` wrote.
+        // subject is the value that `NewNode::value` wrote.
         unsafe { &*self.subject().cast::<K>() }
     }
 
@@ -159,7 +159,7 @@ impl<K: 'static> NodePtr<K> {
         if is_inline::<K>() || !std::mem::needs_drop::<K>() {
             // SAFETY: by this function's contract; whole until it passed.
             let (layout, _) = layout::<K>(unsafe { self.get() }.len as usize);
-            // SAFETY: by this function's contract, and `New` allocated it so.
+            // SAFETY: by this function's contract, and `NewNode` allocated it so.
             return unsafe { cache::retire(self.node.cast(), layout) };
         }
         // SAFETY: by this function's contract nobody can reach the node when
@@ -205,9 +205,9 @@ impl Node {
 
 /// A node that is not in the list yet, with a count of 1; dropping it releases
 /// it.
-pub(super) struct New<K: 'static>(NodePtr<K>);
+pub(super) struct NewNode<K: 'static>(NodePtr<K>);
 
-impl<K: 'static> New<K> {
+impl<K: 'static> NewNode<K> {
     /// A node for a type that is stored inline, whose bytes these are.
     pub(super) fn inline(order: Order, bytes: &[u8]) -> Self {
         assert!(is_inline::<K>());
@@ -257,7 +257,7 @@ impl<K: 'static> New<K> {
     }
 }
 
-impl<K: 'static> Drop for New<K> {
+impl<K: 'static> Drop for NewNode<K> {
     fn drop(&mut self) {
         // SAFETY: never published, so nobody else has reached the node.
         unsafe { self.0.release() };

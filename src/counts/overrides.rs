@@ -4,7 +4,7 @@
 //! *Origin*: an index whose reads take no lock, `scc::HashIndex`. It may show a
 //! reader the old copy of an entry that it moves, and for a moment neither the
 //! old nor the new copy of an entry that is replaced. So an entry is never
-//! replaced: it points to a cell, which every copy shares and a change writes.
+//! replaced: it points to a limit, which every copy shares and a change writes.
 //!
 //! *Invariant*: at every instant `exceptions_at_most` is at least the number of
 //! entries in the index. `set` adds one before it inserts and takes it back if it
@@ -12,7 +12,7 @@
 //! that loads a 0 knows that there is no exception, and looks for none.
 //!
 //! *Linearization points*: `set_default` → its swap; `set` of an exception that
-//! is there → its swap of the cell; `limit_of` → its load of the cell, or,
+//! is there → its swap of the shared limit; `limit_of` → its load of that, or,
 //! finding none, of the default. The index's lock on the entry decides between
 //! two changes of one subject.
 //!
@@ -43,7 +43,7 @@ use std::sync::Arc;
 use scc::HashIndex;
 use scc::hash_index::Entry;
 
-use super::hashed::{Hashed, HashedBorrow, Precomputed};
+use super::hashed::{BuildPrecomputedHasher, Hashed, HashedBorrow};
 use crate::limit::Limit;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, load_settled};
 use crate::sync::in_one_step;
@@ -83,7 +83,7 @@ use crate::sync::in_one_step;
 /// ```
 pub struct Overrides<K, S: BuildHasher = RandomState> {
     default: AtomicU32,
-    exceptions: HashIndex<Hashed<K>, Arc<Cell>, Precomputed>,
+    exceptions: HashIndex<Hashed<K>, Arc<SharedLimit>, BuildPrecomputedHasher>,
     /// At 0 no subject is looked for, nor hashed for it.
     exceptions_at_most: AtomicU64,
     /// Not 0 once there was an exception.
@@ -91,10 +91,10 @@ pub struct Overrides<K, S: BuildHasher = RandomState> {
     hasher: S,
 }
 
-/// An exception's limit, which changes.
-struct Cell(in_one_step::AtomicU32);
+/// An exception's limit, which changes. Every copy of its entry in the index shares it.
+struct SharedLimit(in_one_step::AtomicU32);
 
-impl Cell {
+impl SharedLimit {
     fn new(limit: Limit) -> Self {
         Self(in_one_step::AtomicU32::new(limit.most()))
     }
@@ -136,7 +136,10 @@ impl<K: Hash + Eq, S: BuildHasher> Overrides<K, S> {
         let capacity = exceptions.max(CAPACITY);
         Self {
             default: AtomicU32::new(default.most()),
-            exceptions: HashIndex::with_capacity_and_hasher(capacity, Precomputed::default()),
+            exceptions: HashIndex::with_capacity_and_hasher(
+                capacity,
+                BuildPrecomputedHasher::default(),
+            ),
             exceptions_at_most: AtomicU64::new(0),
             had_exceptions: AtomicU64::new(0),
             hasher,
@@ -220,7 +223,7 @@ impl<K: Hash + Eq, S: BuildHasher> Overrides<K, S> {
                 Some(before)
             }
             Entry::Vacant(room) => {
-                drop(room.insert_entry(Arc::new(Cell::new(limit))));
+                drop(room.insert_entry(Arc::new(SharedLimit::new(limit))));
                 None
             }
         }

@@ -8,7 +8,7 @@
 //! entry out, lock-free. No drop panics or blocks. A subject's own `Drop` runs
 //! later, on any thread that uses the map, with panics caught.
 //!
-//! *Checked by*: the models of `loom-tests/counts.rs`.
+//! *Checked by*: the models of `loom-tests/counts/`.
 
 #![allow(unsafe_code)]
 
@@ -23,12 +23,12 @@ use crate::sync::striped_arc::ArcStripe;
 
 /// What both kinds of permit are: one of a node's count, and the map that the
 /// node belongs to, which it must not outlive.
-struct Held<K: 'static, S, M: Deref<Target = SubjectCounts<K, S>>> {
+struct ReleaseOnDrop<K: 'static, S, M: Deref<Target = SubjectCounts<K, S>>> {
     node: NodePtr<K>,
     map: M,
 }
 
-impl<K: 'static, S, M: Deref<Target = SubjectCounts<K, S>>> Held<K, S, M> {
+impl<K: 'static, S, M: Deref<Target = SubjectCounts<K, S>>> ReleaseOnDrop<K, S, M> {
     /// Lets go of the map, if this owns a part of it, but not of the count.
     fn forget(self) {
         let held = mem::ManuallyDrop::new(self);
@@ -37,7 +37,7 @@ impl<K: 'static, S, M: Deref<Target = SubjectCounts<K, S>>> Held<K, S, M> {
     }
 }
 
-impl<K: 'static, S, M: Deref<Target = SubjectCounts<K, S>>> Drop for Held<K, S, M> {
+impl<K: 'static, S, M: Deref<Target = SubjectCounts<K, S>>> Drop for ReleaseOnDrop<K, S, M> {
     fn drop(&mut self) {
         // SAFETY: made from the node that an acquire of this map returned, and
         // dropped once. The map is dropped after this.
@@ -46,14 +46,14 @@ impl<K: 'static, S, M: Deref<Target = SubjectCounts<K, S>>> Drop for Held<K, S, 
 }
 
 // SAFETY: a permit is one of a count and a reference to the map: any thread may
-// give it back. `&Held` reaches nothing but the map.
+// give it back. `&ReleaseOnDrop` reaches nothing but the map.
 unsafe impl<K: Send + Sync, S, M: Deref<Target = SubjectCounts<K, S>> + Send> Send
-    for Held<K, S, M>
+    for ReleaseOnDrop<K, S, M>
 {
 }
 // SAFETY: as above.
 unsafe impl<K: Send + Sync, S, M: Deref<Target = SubjectCounts<K, S>> + Sync> Sync
-    for Held<K, S, M>
+    for ReleaseOnDrop<K, S, M>
 {
 }
 
@@ -62,7 +62,7 @@ macro_rules! permit {
     ($name:ident, $map:ty $(, $lifetime:lifetime)?) => {
         impl<$($lifetime,)? K: 'static, S> $name<$($lifetime,)? K, S> {
             pub(super) fn holding(map: $map, node: NodePtr<K>) -> Self {
-                Self(Held { node, map })
+                Self(ReleaseOnDrop { node, map })
             }
 
             /// Lets go of the permit and keeps it counted until the map is
@@ -88,7 +88,7 @@ macro_rules! permit {
 /// blocks, hashes nothing and calls no code of the subject's type.
 #[must_use = "a permit that is dropped at once admits nobody"]
 pub struct SubjectPermit<'a, K: 'static, S = std::hash::RandomState>(
-    Held<K, S, &'a SubjectCounts<K, S>>,
+    ReleaseOnDrop<K, S, &'a SubjectCounts<K, S>>,
 );
 
 permit!(SubjectPermit, &'a SubjectCounts<K, S>, 'a);
@@ -98,7 +98,7 @@ permit!(SubjectPermit, &'a SubjectCounts<K, S>, 'a);
 /// Comes from [`SubjectCounts::try_acquire_owned`].
 #[must_use = "a permit that is dropped at once admits nobody"]
 pub struct OwnedSubjectPermit<K: 'static, S = std::hash::RandomState>(
-    Held<K, S, Arc<SubjectCounts<K, S>>>,
+    ReleaseOnDrop<K, S, Arc<SubjectCounts<K, S>>>,
 );
 
 permit!(OwnedSubjectPermit, Arc<SubjectCounts<K, S>>);
@@ -106,11 +106,11 @@ permit!(OwnedSubjectPermit, Arc<SubjectCounts<K, S>>);
 /// An [`OwnedSubjectPermit`] for the gate, whose threads do not share one count
 /// of who owns the map.
 pub(crate) struct StripedSubjectPermit<K: 'static, S> {
-    _held: Held<K, S, ArcStripe<SubjectCounts<K, S>>>,
+    _held: ReleaseOnDrop<K, S, ArcStripe<SubjectCounts<K, S>>>,
 }
 
 impl<K: 'static, S> StripedSubjectPermit<K, S> {
     pub(super) fn holding(map: ArcStripe<SubjectCounts<K, S>>, node: NodePtr<K>) -> Self {
-        Self { _held: Held { node, map } }
+        Self { _held: ReleaseOnDrop { node, map } }
     }
 }

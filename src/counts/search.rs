@@ -24,10 +24,10 @@ use super::node::NodePtr;
 use crate::sync::epoch::Guard;
 
 /// Growth looks at a stretch of this many buckets ...
-const SAMPLED: usize = 16;
+const SAMPLED_BUCKETS: usize = 16;
 
 /// ... and happens if more subjects than this lie there for each.
-const DENSE: usize = 2;
+const MOST_PER_BUCKET: usize = 2;
 
 /// The links of all subjects and of all buckets, in one order.
 pub(super) struct Links<K: 'static> {
@@ -41,20 +41,20 @@ unsafe impl<K: Send + Sync> Send for Links<K> {}
 // SAFETY: as above.
 unsafe impl<K: Send + Sync> Sync for Links<K> {}
 
-/// Where a search or a look ended: `before` was the last link up to the order
-/// searched for that is not marked, `next` the first link beyond that order. A
-/// CAS of `before`'s successor from `next` to a new node inserts it at the end of
-/// the run of that order, however long ago the gap was found: if it succeeds,
-/// `before` is in the list and `next` is next to it.
-pub(super) struct Gap<'g> {
+/// Where a search or a look ended, and a new node is inserted: between `before`, the
+/// last link up to the order searched for that is not marked, and `next`, the first
+/// link beyond that order. A CAS of `before`'s successor from `next` to a new node
+/// inserts it at the end of the run of that order, however long ago the point was
+/// found: if it succeeds, `before` is in the list and `next` is next to it.
+pub(super) struct InsertPoint<'g> {
     pub(super) before: &'g Link,
     pub(super) next: Next,
     pub(super) walked: usize,
 }
 
-/// What a search or a look found: the node, which may be dead, or the gap in
-/// which there is room for it. Good for as long as the guard lives.
-pub(super) type Place<'g, K> = Result<NodePtr<K>, Gap<'g>>;
+/// What a search or a look found: the node, which may be dead, or the point at
+/// which to insert it. Good for as long as the guard lives.
+pub(super) type Place<'g, K> = Result<NodePtr<K>, InsertPoint<'g>>;
 
 impl<K: 'static> Links<K> {
     pub(super) fn new(geometry: Geometry) -> Self {
@@ -63,7 +63,7 @@ impl<K: 'static> Links<K> {
 
     /// Searches from `start`, a linked dummy at or before `order`, for a node
     /// of that order that `is_it`, unlinking what is marked on the way, or else
-    /// for the gap at the end of the run.
+    /// for the insert point at the end of the run.
     pub(super) fn search<'g>(
         &self,
         start: &'g Link,
@@ -98,13 +98,13 @@ impl<K: 'static> Links<K> {
                 walked += 1;
                 (before, this) = (link, next);
             }
-            return Err(Gap { before, next: this, walked });
+            return Err(InsertPoint { before, next: this, walked });
         }
     }
 
     /// Looks from `start` as [`search`](Self::search) does, but changes nothing:
-    /// it passes by what is marked. Where it did so just before the gap, no CAS
-    /// in the gap succeeds until somebody has unlinked that.
+    /// it passes by what is marked. Where it did so just before the insert point, no
+    /// CAS there succeeds until somebody has unlinked that.
     pub(super) fn look<'g>(
         &self,
         start: &'g Link,
@@ -112,28 +112,28 @@ impl<K: 'static> Links<K> {
         is_it: impl Fn(NodePtr<K>) -> bool,
         _guard: &'g Guard,
     ) -> Place<'g, K> {
-        let mut gap = Gap { before: start, next: start.next(), walked: 0 };
+        let mut point = InsertPoint { before: start, next: start.next(), walked: 0 };
         // SAFETY: read from a link of the list under the guard, or from a marked
         // one, as in `walk`.
-        while let Some(link) = unsafe { gap.next.link::<'g>() } {
+        while let Some(link) = unsafe { point.next.link::<'g>() } {
             if link.order() > order {
                 break;
             }
             if link.order() == order {
                 // SAFETY: as above.
-                let node = unsafe { gap.next.node::<K>() };
+                let node = unsafe { point.next.node::<K>() };
                 if let Some(node) = node.filter(|&node| is_it(node)) {
                     return Ok(node);
                 }
             }
             let next = link.next();
             if !next.is_marked() {
-                gap.before = link;
-                gap.walked += 1;
+                point.before = link;
+                point.walked += 1;
             }
-            gap.next = next.unmarked();
+            point.next = next.unmarked();
         }
-        Err(gap)
+        Err(point)
     }
 
     /// Visits the links after `start` in order, dead ones too, changing nothing.
@@ -179,9 +179,9 @@ impl<K: 'static> Links<K> {
         let order = Order::of_bucket(bucket);
         loop {
             let start = self.start(parent(bucket) as u64, guard);
-            let Err(gap) = self.search(start, order, |_| false, guard) else { unreachable!() };
-            dummy.set_next(gap.next);
-            if gap.before.replace_next(gap.next, Next::to(dummy)).is_ok() {
+            let Err(point) = self.search(start, order, |_| false, guard) else { unreachable!() };
+            dummy.set_next(point.next);
+            if point.before.replace_next(point.next, Next::to(dummy)).is_ok() {
                 return dummy.publish(bucket);
             }
         }
@@ -196,7 +196,7 @@ impl<K: 'static> Links<K> {
         if buckets >= self.directory.most() {
             return;
         }
-        let stretch = SAMPLED.min(buckets);
+        let stretch = SAMPLED_BUCKETS.min(buckets);
         // Fits: `buckets / stretch` is 1, so `all` of the list, or at least 2.
         let (first, last) = match (buckets / stretch).ilog2() {
             0 => (0, u64::MAX),
@@ -210,13 +210,15 @@ impl<K: 'static> Links<K> {
             steps += 1;
             let inside = Order::at(first) <= link.order() && link.order() <= Order::at(last);
             found += usize::from(inside && link.order().is_item());
-            match link.order() > Order::at(last) || found > DENSE * stretch || steps > 16 * stretch
+            match link.order() > Order::at(last)
+                || found > MOST_PER_BUCKET * stretch
+                || steps > 16 * stretch
             {
                 true => Break(()),
                 false => Continue(()),
             }
         });
-        if found > DENSE * stretch {
+        if found > MOST_PER_BUCKET * stretch {
             self.directory.grow_from(buckets);
         }
     }

@@ -84,8 +84,9 @@
 //!
 //! *Why does an admission look a subject up?* It refuses a subject at its limit
 //! before it asks anything that all share, and acquires last. What it found, a
-//! node or the gap for one, is good for as long as its guard lives: the acquire
-//! goes on from there, and searches again only if the node died or the gap is gone.
+//! node or the point at which to insert one, is good for as long as its guard lives:
+//! the acquire goes on from there, and searches again only if the node died or
+//! something else is at the point by now.
 //!
 //! # The rate window
 //!

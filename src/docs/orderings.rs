@@ -37,13 +37,29 @@
 //! Giving back is a `Release` subtraction; the one that reaches zero follows it
 //! with an `Acquire` fence, as a reference count does, before it frees.
 //!
+//! # Order of evictions
+//!
+//! A lower releases and a raise acquires, word by word from the slot to the root, so a
+//! raise that sees that somebody was announced at a word sees the announcement below it.
+//! A raise releases too, although it announces nobody: a model found a search that
+//! saw that the last had left, and not that another had been woken before, and said that
+//! nobody may go while at each instant somebody could. For the same reason what a
+//! look reads acquires.
+//!
 //! # First end
 //!
 //! A search for the session that ends first (`wheel/first_end.rs`) begins with a
 //! write to its word, and every access to that word is `Relaxed`. Of the search and
 //! what happens meanwhile one sees the other by read-modify-writes on words that are
-//! written anyway: of a timer that is held, and of the count of commits of a thread, which
-//! the searcher reads by adding nothing, `AcqRel`. So nobody else pays for a fence.
+//! written anyway: of a timer that is held, and of the gate's count of slots, to which
+//! the searcher adds nothing, `AcqRel`. So nobody else pays for a fence, but for an
+//! eviction, which takes no slot of the count and adds nothing to it likewise.
+//!
+//! # References to a session
+//!
+//! A session counts its own references, with the orderings of `Arc`. Its owner, who gives
+//! the last two back at once, needs no decrement where a load that acquires says that there
+//! are only these.
 //!
 //! # Rate window
 //!

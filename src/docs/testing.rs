@@ -40,10 +40,12 @@
 //!
 //! # What is taken on trust
 //!
-//! crossbeam-epoch, crossbeam-skiplist and scc are not model-checked here. Under
+//! crossbeam-epoch and scc are not model-checked here. Under
 //! the feature `loom` a reclaimer that does the worst its contract allows stands
-//! for the first, and a map whose every operation is one step for the second, so
-//! the models check what this crate does with them.
+//! for the first, so the models check what this crate does with it.
+//!
+//! The order of evictions has models of its own; in those of the gate each operation on
+//! it is one step, by what it promises (`src/order/in_one_step.rs`).
 //!
 //! The adapters' own atomics (the word of a request's slot, the counts of calls
 //! under way) run on a server's threads and are in no model: their headers argue for

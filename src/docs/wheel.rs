@@ -125,6 +125,10 @@
 //! | adopt, visit | Cancelled → Live by the adopter or → Free by the visitor. The adopter fills first: the node is its own either way |
 //! | adopt, due at once | the visitor who finds it live and due fires it; its start had come, so the deadline had a right to |
 //! | retire, visit | Live → Retired by the handle: the payload is out, and the link a visitor's, who makes it Done. A handle that is dropped before makes it Cancelled |
+//! | retire by somebody who does not own it, hold, touch, cancel, fire | it is claimed first, by a CAS from a word that nobody holds, then retired from that word; all others take a claimed timer for one that nobody holds, and win |
+//! | the same, the node becomes another timer's meanwhile | the claim has the claimant's number; the claimant looks whose timer it is when it has its claim |
+//! | the same, the owner drops its handle before the payload is out | the payload keeps the handle: the owner cancels a timer that is live only |
+//! | a look for a timer that nobody holds, a release | the look marks the word of one that is held, by a CAS; the release that takes the mark off tells |
 //! | node linked too late | → Orphan: off the list until its visitor frees it |
 //! | reuse, payload still on its way out | a fired node is on the list as soon as its handle is dropped; it is not used before it is `Done` |
 //! | free list, reuse of the top | 37-bit tag |

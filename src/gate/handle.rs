@@ -105,7 +105,7 @@ impl<T, C> Deref for SharedCore<T, C> {
 
 impl<T, C> Drop for SharedCore<T, C> {
     fn drop(&mut self) {
-        self.unreported.take().for_each(drop);
+        self.unreported.close();
     }
 }
 

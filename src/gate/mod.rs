@@ -18,7 +18,8 @@
 //!
 //! *What may never happen*: more sessions than a limit allows; a refusal whose
 //! cause did not hold; a slot that is given back twice or never; a session that
-//! ends twice, or for two reasons; a refusal that writes what others read.
+//! ends twice, or for two reasons; a refusal that writes what others read, but for what
+//! is said below.
 //!
 //! *Order of an admission* (`decide/admit.rs`): subject, rate, gate. The gate's slot
 //! comes last, so no admission gives it back and a refusal for it is exact. A subject
@@ -33,16 +34,17 @@
 //! subject has an entry of its own; statistics, timers and the sessions' references to
 //! the gate are striped over the threads (`sync/tally.rs`, the wheel's shards,
 //! `sync/striped_arc.rs`). A refusal writes only its thread's statistics, unless
-//! it has to search for the first end (`wheel/first_end.rs`); where the gate evicts, a
-//! search in vain also moves on the sessions in use that it passed.
+//! it has to search for the first end (`wheel/first_end.rs`), which also writes the count of
+//! slots; where the gate evicts, a search leaves a mark on the sessions in use that it
+//! meets first (`decide/candidates.rs`).
 //!
 //! *Progress*: lock-free, but for the allocation of a session, a subject or timers. An
 //! eviction wakes sleeping drivers by a lock that is held for an instant. Only changes
 //! of settings take their lock.
 //!
-//! *Checked by*: `loom-tests/gate.rs`, `loom-tests/gate_evict.rs`,
+//! *Checked by*: `loom-tests/gate/`, `loom-tests/gate_evict/`,
 //! `loom-tests/gate_first_end.rs` and their mutants,
-//! `tests/gate*.rs`, `tests/scenarios.rs`.
+//! `tests/gate*`, `tests/scenarios/`.
 
 mod advance;
 mod closed;

@@ -5,13 +5,13 @@
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
-//! | publishing a chunk, CAS | `Release` | loads of its pointer | a tree is used before it is zeroed | |
-//! | loading its pointer | `Acquire` | its publication | the same, from the other side | |
+//! | publishing a chunk, CAS | `Release` | loads of its pointer | a tree is used before it is zeroed | `of_two_that_enter_a_block_each_is_found` |
+//! | loading its pointer | `Acquire` | its publication | the same, from the other side | `of_two_that_enter_a_block_each_is_found` |
 
 use std::ptr::{self, NonNull};
 
 use super::made::Made;
-use super::tree::{BLOCK_BYTES, OutOfMemory, Slot, TREE_SLOTS, Tree};
+use super::tree::{OutOfMemory, Slot, TREE_SLOTS, Tree};
 use crate::sync::atomic::{AtomicPtr, Ordering::*, load_pointer};
 use crate::sync::heap;
 
@@ -108,18 +108,13 @@ impl Branch {
         }
     }
 
-    /// How many slots have an entry.
-    pub(super) fn entries(&self) -> usize {
-        let chunks = (0..CHUNKS).filter_map(|chunk| self.chunk(chunk));
-        chunks.flatten().map(Tree::entries).sum()
-    }
-
     /// How many bytes it has allocated.
+    #[cfg(all(test, not(feature = "loom")))]
     pub(super) fn bytes(&self) -> usize {
         let mut bytes = 0;
         for trees in (0..CHUNKS).filter_map(|chunk| self.chunk(chunk)) {
-            let blocks: usize = trees.iter().map(Tree::blocks).sum();
-            bytes += size_of_val(trees) + blocks * BLOCK_BYTES;
+            let blocks: usize = trees.iter().map(Tree::block_bytes).sum();
+            bytes += size_of_val(trees) + blocks;
         }
         bytes
     }

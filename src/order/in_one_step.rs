@@ -15,6 +15,8 @@ struct Slot {
     /// `None` where nobody may go.
     bound: Option<u64>,
     key: u64,
+    is_there: bool,
+    has_entered: bool,
     lowered: u32,
 }
 
@@ -44,13 +46,24 @@ impl Order {
         slot.lowered += 1;
     }
 
-    pub(crate) fn enter(&self, id: SlotId, key: u64) -> Result<(), OutOfMemory> {
-        self.step(Ordering::Release, |slots| {
+    pub(crate) fn prepare(&self, id: SlotId, key: u64) -> Result<(), OutOfMemory> {
+        self.step(Ordering::Relaxed, |slots| {
             let slot = slots.entry((id.branch, id.number)).or_default();
-            slot.key = key;
-            Self::lower(slot, key);
+            (slot.key, slot.is_there) = (key, true);
         });
         Ok(())
+    }
+
+    pub(crate) fn enter_prepared(&self, id: SlotId, key: u64) -> bool {
+        self.step(Ordering::Release, |slots| {
+            let slot = slots.get_mut(&(id.branch, id.number)).filter(|slot| slot.is_there);
+            let Some(slot) = slot else { return false };
+            Self::lower(slot, key);
+            if !slot.has_entered {
+                slot.key = key;
+            }
+            !std::mem::replace(&mut slot.has_entered, true)
+        })
     }
 
     pub(crate) fn wake(&self, id: SlotId, key: u64) {
@@ -59,16 +72,17 @@ impl Order {
         });
     }
 
-    pub(crate) fn leave(&self, id: SlotId) {
-        self.step(Ordering::Relaxed, |slots| {
-            let left = |slot: &mut Slot| (slot.key, slot.bound) = (0, None);
-            slots.entry((id.branch, id.number)).and_modify(left);
-        });
+    pub(crate) fn leave(&self, id: SlotId) -> bool {
+        self.step(Ordering::Release, |slots| {
+            let Some(slot) = slots.get_mut(&(id.branch, id.number)) else { return false };
+            (slot.bound, slot.key, slot.is_there) = (None, 0, false);
+            std::mem::take(&mut slot.has_entered)
+        })
     }
 
     pub(crate) fn key_of(&self, id: SlotId) -> Option<u64> {
         let slot =
-            self.step(Ordering::Relaxed, |slots| slots.get(&(id.branch, id.number)).copied());
+            self.step(Ordering::Acquire, |slots| slots.get(&(id.branch, id.number)).copied());
         slot.map(|slot| slot.key).filter(|key| *key != 0)
     }
 
@@ -87,16 +101,17 @@ impl Order {
             let Some((bound, at, lowered)) = self.step(Ordering::Acquire, least) else {
                 return Found::Nobody;
             };
-            if bound > not_after {
-                return Found::NotBefore(bound);
-            }
             let id = SlotId { branch: at.0, number: at.1 };
+            let latest = bound.saturating_add(quantum).min(not_after);
             let raised = match look(id) {
-                Look::MayGo { key, seen } if key <= (bound + quantum).min(not_after) => {
-                    if self.step(Ordering::Acquire, least).is_some_and(|now| now.0 == bound) {
-                        return Found::First { id, seen };
+                Look::MayGo { key, seen } if key <= latest || key <= bound => {
+                    if self.step(Ordering::Acquire, least).is_none_or(|now| now.0 != bound) {
+                        continue;
                     }
-                    continue;
+                    return match key <= latest {
+                        true => Found::First { id, seen },
+                        false => Found::NotBefore(key),
+                    };
                 }
                 Look::MayGo { key, .. } => Some(key),
                 Look::Busy | Look::Gone => None,
@@ -110,9 +125,5 @@ impl Order {
                 slots.entry(at).and_modify(raise);
             });
         }
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.step(Ordering::Relaxed, |slots| slots.values().filter(|slot| slot.key != 0).count())
     }
 }

@@ -9,25 +9,25 @@
 //! | the CAS | `Relaxed` | nothing | the publication releases it, then the lowers do | |
 //! | the load | `Relaxed` | nothing | it comes after an acquiring load of the bound above, or what it misses has not returned | |
 
-use crate::sync::atomic::{AtomicUsize, Ordering::*};
+use crate::sync::atomic::{AtomicU64, Ordering::*, load_settled};
 
 /// How many of a row were made, or were about to be; those before the last may be
 /// missing.
 #[derive(Debug)]
-pub(super) struct Made(AtomicUsize);
+pub(super) struct Made(AtomicU64);
 
 impl Made {
     pub(super) fn zero() -> Self {
-        Self(AtomicUsize::new(0))
+        Self(AtomicU64::new(0))
     }
 
     #[inline]
     pub(super) fn load(&self) -> usize {
-        self.0.load(Relaxed)
+        load_settled(&self.0) as usize
     }
 
     pub(super) fn at_least(&self, count: usize) {
-        let mut made = self.load();
+        let (mut made, count) = (self.load() as u64, count as u64);
         while made < count {
             match self.0.compare_exchange_weak(made, count, Relaxed, Relaxed) {
                 Ok(_) => break,

@@ -1,4 +1,4 @@
-//! Read after `word.rs`. The word above all others of a tree. Beside it is counted
+//! Read after `made.rs`. The word above all others of a tree. Beside it is counted
 //! how often a lower has brought its bound down: a newcomer, whose key is the
 //! highest there is, seldom does.
 //!
@@ -7,14 +7,16 @@
 //!
 //! *What a search concludes*: it adds up `done`, then loads the words, then does
 //! something, then adds up `begun`. If both sums are equal, no bound was brought down from
-//! the load of its word to the load of its `begun`.
+//! the load of its word to the load of its `begun`. If they are not, a waker may be held up
+//! between the two; then the search adds up the versions, which a lower that was held up
+//! does not change. So it begins again only if a root was lowered.
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
 //! | `begun`'s addition | `Relaxed` | nothing | the lower's CAS releases it | |
-//! | `done`'s addition | `Release` | its load | a search that sees it loads the word from before | |
-//! | `done`'s load | `Acquire` | its addition | the same, from the other side | |
-//! | `begun`'s load | `Relaxed` | nothing | it comes after an acquiring load of the word | |
+//! | `done`'s addition | `Release` | its load | a search that sees it loads the word from before | `the_first_of_a_tree_is_the_oldest` |
+//! | `done`'s load | `Acquire` | its addition | the same, from the other side | `the_first_of_a_tree_is_the_oldest` |
+//! | `begun`'s load | `Relaxed` | nothing | it comes after the look, which acquires | |
 
 use super::made::Made;
 use super::word::{Bound, NOBODY, Word};

@@ -12,6 +12,9 @@
 //! brought down in between, then at the look nobody with a key below the least bound
 //! was announced. So it is with the answer that nobody may go.
 //!
+//! *Why it is so of who may not go*: a raise releases and a load acquires, so whoever sees
+//! that one has gone sees who was woken before.
+//!
 //! *Progress*: lock-free. A search begins again because its own raise went through, or
 //! another thread's CAS did.
 
@@ -36,7 +39,8 @@ pub struct SlotId {
     pub number: u32,
 }
 
-/// What the caller says about the entry of a slot.
+/// What the caller says about the entry of a slot, from a load or a read-modify-write that
+/// acquires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look<S> {
     /// It may not go now. It is marked, by a read-modify-write that whoever makes it free
@@ -70,6 +74,9 @@ pub enum Found<S> {
     Nobody,
 }
 
+/// Of the key of an entry that has not entered yet.
+const PREPARED: u64 = 1 << 63;
+
 /// The entries that may go, in the order of their keys. See the module's header.
 pub struct Order {
     branches: Box<[CachePadded<Branch>]>,
@@ -86,9 +93,38 @@ impl Order {
         &self.branches[id.branch as usize]
     }
 
-    /// A newcomer may go, under this key, which is not 0. Fails, and changes nothing, if
-    /// there is no memory for its slot.
-    #[inline]
+    /// A newcomer will enter, under this key if it is that of the slot then, and then there
+    /// is memory for it. Fails if there is none.
+    pub fn prepare(&self, id: SlotId, key: u64) -> Result<(), OutOfMemory> {
+        let slot = self.branch(id).provide(id.number)?;
+        slot.key().store(key | PREPARED, Relaxed);
+        Ok(())
+    }
+
+    /// Who has prepared may go, under this key; nothing if it has left. True for one of those
+    /// who call this.
+    pub fn enter_prepared(&self, id: SlotId, key: u64) -> bool {
+        let Some(slot) = self.branch(id).slot(id.number) else { return false };
+        let mut seen = slot.key().load(Relaxed);
+        let is_first = loop {
+            if seen == 0 {
+                return false;
+            }
+            if seen & PREPARED == 0 {
+                break false;
+            }
+            match slot.key().compare_exchange(seen, key, Relaxed, Relaxed) {
+                Ok(_) => break true,
+                Err(now) => seen = now,
+            }
+        };
+        slot.lower(key.min(MOST_KEY));
+        is_first
+    }
+
+    /// A newcomer is prepared and has entered at once, for tests, under this key, which is
+    /// not 0.
+    #[cfg(any(test, feature = "loom"))]
     pub fn enter(&self, id: SlotId, key: u64) -> Result<(), OutOfMemory> {
         let slot = self.branch(id).provide(id.number)?;
         slot.key().store(key, Relaxed);
@@ -104,23 +140,22 @@ impl Order {
         }
     }
 
-    /// The entry is gone for good. Called before its number is used again; what has not
-    /// entered may leave.
+    /// The entry is gone for good. Called before its number is used again. Had it entered?
     #[inline]
-    pub fn leave(&self, id: SlotId) {
-        if let Some(slot) = self.branch(id).slot(id.number) {
-            slot.key().store(0, Relaxed);
-            let was = slot.bound().clear();
-            if was != NOBODY {
-                slot.raise_above(was);
-            }
+    pub fn leave(&self, id: SlotId) -> bool {
+        let Some(slot) = self.branch(id).slot(id.number) else { return false };
+        let key = slot.key().swap(0, Release);
+        let was = slot.bound().clear();
+        if was != NOBODY {
+            slot.raise_above(was);
         }
+        key != 0 && key & PREPARED == 0
     }
 
-    /// The key under which the slot's entry entered, if it has not left.
+    /// The key under which the slot's entry entered, or will, if it has not left.
     #[inline]
     pub fn key_of(&self, id: SlotId) -> Option<u64> {
-        let key = self.branch(id).slot(id.number)?.key().load(Relaxed);
+        let key = self.branch(id).slot(id.number)?.key().load(Acquire) & !PREPARED;
         (key != 0).then_some(key)
     }
 
@@ -137,11 +172,10 @@ impl Order {
         loop {
             let (roots, lowest) = self.read_roots();
             let answer = match lowest {
-                Some(lowest) if roots.least <= not_after => {
+                Some(lowest) => {
                     let latest = roots.least.saturating_add(quantum).min(not_after);
-                    self.pass(&lowest, &mut look, latest)
+                    self.pass(&lowest, &mut look, roots.least, latest)
                 }
-                Some(_) => Some(Found::NotBefore(roots.least)),
                 None => Some(Found::Nobody),
             };
             let Some(answer) = answer else { continue };
@@ -151,23 +185,28 @@ impl Order {
         }
     }
 
-    /// Looks at the entry with the least bound of a tree. If it may not go under a key
-    /// of `latest` or before, the bound is raised.
+    /// Looks at the entry with the least bound of a tree. If it may not go, or only under
+    /// a key after `latest` and after its bound, the bound is raised.
     fn pass<S>(
         &self,
         lowest: &Lowest<'_>,
         look: &mut impl FnMut(SlotId) -> Look<S>,
+        least: u64,
         latest: u64,
     ) -> Option<Found<S>> {
         let slot = lowest.tree.descend()?;
         let id = SlotId { branch: lowest.branch, number: lowest.first + slot.number() as u32 };
         // Before the look: a lower that comes after it makes the raise fail.
         let word = slot.bound().load();
+        if word.bound() == NOBODY {
+            return None;
+        }
         let bound = match look(id) {
-            Look::MayGo { key, seen } if key.min(MOST_KEY) <= latest => {
-                return Some(Found::First { id, seen });
-            }
-            Look::MayGo { key, .. } => key.min(MOST_KEY),
+            Look::MayGo { key, seen } => match key.min(MOST_KEY) {
+                key if key <= latest => return Some(Found::First { id, seen }),
+                key if key <= least => return Some(Found::NotBefore(key)),
+                key => key,
+            },
             Look::Busy | Look::Gone => NOBODY,
         };
         if word.bound() < bound && slot.bound().raise(word, bound) {
@@ -200,12 +239,8 @@ impl Order {
         begun
     }
 
-    /// How many have entered and not left. Looks at every slot.
-    pub fn count(&self) -> usize {
-        self.branches.iter().map(|branch| branch.entries()).sum()
-    }
-
     /// How many bytes it has allocated for its slots.
+    #[cfg(all(test, not(feature = "loom")))]
     pub fn bytes(&self) -> usize {
         self.branches.iter().map(|branch| branch.bytes()).sum()
     }

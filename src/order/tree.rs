@@ -16,9 +16,10 @@
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
-//! | publishing a block, CAS | `Release` | loads of its pointer | a slot is used before it is zeroed | |
-//! | loading its pointer | `Acquire` | its publication | the same, from the other side | |
-//! | a key's load and store | `Relaxed` | nothing | the lower that follows the store releases it | |
+//! | publishing a block, CAS | `Release` | loads of its pointer | a slot is used before it is zeroed | `of_two_that_enter_a_block_each_is_found` |
+//! | loading its pointer | `Acquire` | its publication | the same, from the other side | `of_two_that_enter_a_block_each_is_found` |
+//! | a key's store | `Relaxed` | nothing | the lower that follows releases it | |
+//! | its store of 0, its load | `Release`, `Acquire` | each other | a look sees that one has left, and not who was woken before | `nobody_is_not_said_while_one_may_go` |
 
 use std::array::from_fn;
 use std::ptr::{self, NonNull};
@@ -42,8 +43,6 @@ const BLOCKS: usize = FAN_OUT.2;
 
 const BLOCK_SLOTS: usize = GROUP_SLOTS * GROUPS;
 pub(super) const TREE_SLOTS: usize = BLOCK_SLOTS * BLOCKS;
-
-pub(super) const BLOCK_BYTES: usize = size_of::<Block>();
 
 /// There is no memory for the slot of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,16 +144,11 @@ impl Tree {
         Some(way(slot))
     }
 
-    /// How many slots have an entry.
-    pub(super) fn entries(&self) -> usize {
-        let blocks = (0..BLOCKS).filter_map(|block| self.block(block));
-        let keys = blocks.flat_map(|block| block.keys.iter().flatten());
-        keys.filter(|key| key.load(Relaxed) != 0).count()
-    }
-
-    /// How many blocks there are.
-    pub(super) fn blocks(&self) -> usize {
-        self.blocks.iter().filter(|block| !load_pointer(block).is_null()).count()
+    /// How many bytes its blocks take.
+    #[cfg(all(test, not(feature = "loom")))]
+    pub(super) fn block_bytes(&self) -> usize {
+        let blocks = self.blocks.iter().filter(|block| !load_pointer(block).is_null());
+        blocks.count() * size_of::<Block>()
     }
 }
 

@@ -11,14 +11,22 @@
 //! *Invariant*: while the version is the same, the bound only goes up. So a word never
 //! comes back unless the version has gone round.
 //!
-//! *Linearization points*: lower, raise → their CAS.
+//! *Linearization points*: lower, raise, clear → their CAS.
+//!
+//! | access | ordering | pairs with | without it | model that fails |
+//! |---|---|---|---|---|
+//! | lower's CAS | `Release` | the loads | a look does not see who has entered; a raise does not see what was lowered below | `a_look_sees_what_was_done_before_the_enter` |
+//! | the load | `Acquire` | lower's CAS | a raise sees that a lower is counted, and not the word below that it lowered | `who_enters_a_group_as_another_leaves_is_found` |
+//! | raise's and clear's CAS | `Release` | the loads | a search sees that one has left, not who was woken before, and says that nobody may go | `nobody_is_not_said_while_one_may_go` |
+//! | a row's loads | `Acquire` | raise's and clear's CAS | the same, from the other side | `nobody_is_not_said_while_one_may_go` |
+//! | the guess | `Relaxed` | nothing | the CAS confirms it | |
 //!
 //! *Bounds*: a thread that is held up between its load of a word and its raise of it
 //! while exactly 65,536 lowers of that word, or a multiple, end on the same bound raises
 //! it over what they announced. Then an entry is passed over until the next lower
 //! that is at or below its key comes to the same word.
 
-use crate::sync::atomic::{AtomicU64, Ordering::*};
+use crate::sync::atomic::{AtomicU64, Ordering::*, load_of_row, load_settled};
 
 const VERSION_BITS: u32 = 16;
 const BOUND_BITS: u32 = u64::BITS - VERSION_BITS;
@@ -77,7 +85,7 @@ impl Bound {
     /// For who is about to lower it.
     #[inline]
     pub(super) fn guess(&self) -> Word {
-        Word(self.word.load(Relaxed))
+        Word(load_settled(&self.word))
     }
 
     /// Not above `key` any more, if it is as it was `seen`; else what it is.
@@ -107,7 +115,7 @@ impl Bound {
     #[inline]
     pub(super) fn raise(&self, seen: Word, bound: u64) -> bool {
         debug_assert!(seen.bound() < bound);
-        self.word.compare_exchange(seen.0, seen.raised(bound).0, Relaxed, Relaxed).is_ok()
+        self.word.compare_exchange(seen.0, seen.raised(bound).0, Release, Relaxed).is_ok()
     }
 
     /// Raises it to the least of what is below, if that can have kept it at `was`.
@@ -126,7 +134,7 @@ impl Bound {
     pub(super) fn clear(&self) -> u64 {
         let mut seen = self.guess();
         while seen.bound() != NOBODY {
-            match self.word.compare_exchange_weak(seen.0, seen.raised(NOBODY).0, Relaxed, Relaxed) {
+            match self.word.compare_exchange_weak(seen.0, seen.raised(NOBODY).0, Release, Relaxed) {
                 Ok(_) => break,
                 Err(now) => seen = Word(now),
             }
@@ -144,7 +152,7 @@ pub(super) fn least(bounds: &[Bound]) -> (usize, u64) {
     let mut best = [0; LANES];
     for (place, bound) in (0..).zip(bounds) {
         let of = &mut best[place as usize % LANES];
-        *of = u64::max(*of, bound.load().0 << VERSION_BITS | place);
+        *of = u64::max(*of, load_of_row(&bound.word) << VERSION_BITS | place);
     }
     let best = best[0].max(best[1]).max(best[2].max(best[3]));
     ((best & ((1 << VERSION_BITS) - 1)) as usize, !(best >> VERSION_BITS) & BOUND)

@@ -44,21 +44,21 @@ pub(super) struct Cells {
 }
 
 /// A cell that is taken, and all that it takes to undo it.
-pub(super) struct Taken {
+pub(super) struct TakenCell {
     pub(super) index: u32,
     stamp: u64,
     before: u64,
 }
 
 /// The cell that leaves first, of cells that are all held.
-pub(super) struct First {
+pub(super) struct EarliestCell {
     pub(super) index: u32,
     pub(super) stamp: u64,
 }
 
 /// What came of a look at a few cells.
-enum Look {
-    Took(Taken),
+enum SearchOutcome {
+    Took(TakenCell),
     /// Another thread took the cell that had expired.
     LostRace,
     AllHeld,
@@ -66,7 +66,7 @@ enum Look {
 
 /// How many cells are looked at from a start on, before all are: as many as lie in
 /// a cache line; in a model one, so that few cells suffice to look at all.
-const NEAR: u32 = if cfg!(feature = "loom") { 1 } else { 8 };
+const NEAR_CELLS: u32 = if cfg!(feature = "loom") { 1 } else { 8 };
 
 impl Cells {
     /// As many as `starts` is for, never taken.
@@ -77,16 +77,16 @@ impl Cells {
     /// Takes a cell that has expired at `now`, until tick `stamp`, if one has of the
     /// few from the calling thread's start on.
     #[inline]
-    pub(super) fn take_near(&self, now: u64, stamp: u64) -> Option<Taken> {
+    pub(super) fn take_near(&self, now: u64, stamp: u64) -> Option<TakenCell> {
         let own = self.starts.own();
         match self.take_from(own, now, stamp) {
-            Look::Took(taken) => Some(taken),
-            Look::AllHeld => None,
-            Look::LostRace => {
+            SearchOutcome::Took(taken) => Some(taken),
+            SearchOutcome::AllHeld => None,
+            SearchOutcome::LostRace => {
                 thread::let_others_go_ahead();
                 let took = |from| match self.take_from(from, now, stamp) {
-                    Look::Took(taken) => Some(taken),
-                    Look::LostRace | Look::AllHeld => None,
+                    SearchOutcome::Took(taken) => Some(taken),
+                    SearchOutcome::LostRace | SearchOutcome::AllHeld => None,
                 };
                 took(self.starts.far_from(own)).or_else(|| took(own))
             }
@@ -95,20 +95,22 @@ impl Cells {
 
     /// Takes the first expired cell of a few, from this one on.
     #[inline]
-    fn take_from(&self, from: u32, now: u64, stamp: u64) -> Look {
-        for index in self.starts.round(from, NEAR) {
+    fn take_from(&self, from: u32, now: u64, stamp: u64) -> SearchOutcome {
+        for index in self.starts.round(from, NEAR_CELLS) {
             let before = self.stamps[index as usize].load(Relaxed);
             if before <= now {
-                return self.take(index, before, stamp).map_or(Look::LostRace, Look::Took);
+                return self
+                    .take(index, before, stamp)
+                    .map_or(SearchOutcome::LostRace, SearchOutcome::Took);
             }
         }
-        Look::AllHeld
+        SearchOutcome::AllHeld
     }
 
     /// Takes any cell that has expired at `now`, until tick `stamp`; if none has,
     /// the one that does so first, of what was read one after the other.
-    pub(super) fn take_any(&self, now: u64, stamp: u64) -> Result<Taken, First> {
-        let mut first = First { index: 0, stamp: u64::MAX };
+    pub(super) fn take_any(&self, now: u64, stamp: u64) -> Result<TakenCell, EarliestCell> {
+        let mut first = EarliestCell { index: 0, stamp: u64::MAX };
         for index in self.starts.round(self.starts.common(), self.most()) {
             let mut before = self.stamps[index as usize].load(SeqCst);
             while before <= now {
@@ -121,7 +123,7 @@ impl Cells {
                 }
             }
             if before < first.stamp {
-                first = First { index, stamp: before };
+                first = EarliestCell { index, stamp: before };
             }
         }
         Err(first)
@@ -129,16 +131,16 @@ impl Cells {
 
     /// Takes the cell if its stamp is `before`, else tells what it is.
     #[inline]
-    fn take(&self, index: u32, before: u64, stamp: u64) -> Result<Taken, u64> {
+    fn take(&self, index: u32, before: u64, stamp: u64) -> Result<TakenCell, u64> {
         self.stamps[index as usize].compare_exchange(before, stamp, Relaxed, SeqCst)?;
         self.starts.begin_at(self.starts.behind(index));
-        Ok(Taken { index, stamp, before })
+        Ok(TakenCell { index, stamp, before })
     }
 
     /// Undoes a take, unless the cell was taken again after it expired: then it is
     /// another's.
     #[inline]
-    pub(super) fn give_back(&self, taken: &Taken) -> Result<(), u64> {
+    pub(super) fn give_back(&self, taken: &TakenCell) -> Result<(), u64> {
         let cell = &self.stamps[taken.index as usize];
         cell.compare_exchange(taken.stamp, taken.before, SeqCst, Relaxed)?;
         self.starts.begin_at(taken.index);

@@ -23,7 +23,7 @@
 //! *Bounds*: as many starts as threads run at a time, but no more than one for
 //! [`STRIDE`] cells; each takes two cache lines.
 //!
-//! *Checked by*: the tests below; the models named `apart` in `loom-tests/rate.rs`.
+//! *Checked by*: the tests below; `loom-tests/rate/apart.rs`.
 
 use crossbeam_utils::CachePadded;
 

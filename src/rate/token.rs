@@ -6,21 +6,21 @@
 //! *Progress*: everything wait-free. A drop never panics, blocks or calls user
 //! code.
 //!
-//! *Checked by*: the rollback models in `loom-tests/rate.rs`,
+//! *Checked by*: the rollback models in `loom-tests/rate/places.rs`,
 //! `tests/rate_model.rs`.
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::cells::Taken;
+use super::cells::TakenCell;
 use super::window::SlidingWindow;
 
 /// What both kinds of token are: a cell, and the window to which it goes back.
 struct Reservation<W: Deref<Target = SlidingWindow>> {
     /// `None` once it stays taken.
     window: Option<W>,
-    taken: Taken,
+    taken: TakenCell,
 }
 
 impl<W: Deref<Target = SlidingWindow>> Drop for Reservation<W> {
@@ -37,7 +37,7 @@ macro_rules! token {
     ($name:ident, $window:ty $(, $lifetime:lifetime)?) => {
         impl$(<$lifetime>)? $name$(<$lifetime>)? {
             #[inline]
-            pub(super) fn holding(window: $window, taken: Taken) -> Self {
+            pub(super) fn holding(window: $window, taken: TakenCell) -> Self {
                 Self(Reservation { window: Some(window), taken })
             }
 

@@ -56,14 +56,14 @@
 //! *Who may touch it*: only this file touches `verdict`; tokens roll back
 //! through it at most once, by ownership (`token.rs`).
 //!
-//! *Checked by*: `loom-tests/rate.rs` and its mutants, the depth-first twin,
+//! *Checked by*: `loom-tests/rate/` and its mutants, the depth-first twin,
 //! `tests/rate_model.rs`, `tests/rate_stress.rs`.
 
 use std::fmt;
 
 use crossbeam_utils::CachePadded;
 
-use super::cells::{Cells, Taken};
+use super::cells::{Cells, TakenCell};
 use super::error::{InvalidWindow, MOST, RateLimited};
 use super::starts::Starts;
 use crate::sync::atomic::{AtomicU64, Ordering::*};
@@ -195,7 +195,7 @@ impl SlidingWindow {
     /// A refusal while the window is known to be full stays in the caller's
     /// own code: it is what a flood consists of.
     #[inline]
-    pub(super) fn reserve(&self, (now, rounded_up): (u64, u64)) -> Result<Taken, RateLimited> {
+    pub(super) fn reserve(&self, (now, rounded_up): (u64, u64)) -> Result<TakenCell, RateLimited> {
         let now = now.min(LAST);
         let seen = self.verdict();
         seen.check(now)?;
@@ -203,7 +203,7 @@ impl SlidingWindow {
     }
 
     /// Takes a place at tick `now` that leaves the window at tick `leaves`.
-    fn look(&self, mut seen: Verdict, now: u64, leaves: u64) -> Result<Taken, RateLimited> {
+    fn look(&self, mut seen: Verdict, now: u64, leaves: u64) -> Result<TakenCell, RateLimited> {
         if let Some(taken) = self.cells.take_near(now, leaves) {
             return Ok(taken);
         }
@@ -240,7 +240,7 @@ impl SlidingWindow {
 
     /// Undoes a reservation. Only a token's drop calls this.
     #[inline]
-    pub(super) fn roll_back(&self, taken: &Taken) {
+    pub(super) fn roll_back(&self, taken: &TakenCell) {
         if self.cells.give_back(taken).is_ok() && !self.verdict().is_unknown() {
             self.verdict.swap(Verdict::UNKNOWN.0, Relaxed);
             self.cells.begin_all_at(taken.index);

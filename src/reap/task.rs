@@ -9,7 +9,7 @@
 //! may have paused that: it then jumps to the next timer, whatever the gate's clock
 //! says, and a driver beside a clock that stands still would sleep in vain for ever.
 //! So a sleep in which only tokio's time has passed is followed by one twice as long,
-//! and after `LONGEST` of them by one until a ring. No session ends early by that, and
+//! and after `MOST_DOUBLINGS` of them by one until a ring. No session ends early by that, and
 //! unless time is paused there is no such sleep.
 //!
 //! *Checked by*: `tests/gate_reaper_tokio.rs`.
@@ -99,11 +99,11 @@ where
                 // By the time that it is: the round may have taken long.
                 let moment @ (now, _) = core.now_both_ways();
                 let most = may_sleep(core, moment);
-                let longer = (in_vain < LONGEST).then(|| most.saturating_mul(1 << in_vain));
-                let began = Began::now();
+                let longer = (in_vain < MOST_DOUBLINGS).then(|| most.saturating_mul(1 << in_vain));
+                let start = SleepStart::now();
                 core.alarm.sleep_task(heard, longer).await;
                 let passed = core.duration_of(core.now().saturating_sub(now));
-                let is_in_vain = core.alarm.rings() == heard && began.was_for_tokio_alone(passed);
+                let is_in_vain = core.alarm.rings() == heard && start.was_for_tokio_alone(passed);
                 in_vain = if is_in_vain { in_vain + 1 } else { 0 };
             }
             Err(_) => tokio::task::yield_now().await,
@@ -111,18 +111,18 @@ where
     }
 }
 
-/// After so many sleeps in vain, each twice as long as the one before.
-const LONGEST: u32 = 20;
+/// So many sleeps in vain are each twice as long as the one before; then one lasts until a ring.
+const MOST_DOUBLINGS: u32 = 20;
 /// Of tokio's time, the part that must have passed by another clock too.
 const PART: u32 = 16;
 
 /// When a sleep began, by tokio's time and the system's.
-struct Began {
+struct SleepStart {
     tokio: tokio::time::Instant,
     system: std::time::Instant,
 }
 
-impl Began {
+impl SleepStart {
     fn now() -> Self {
         Self { tokio: tokio::time::Instant::now(), system: std::time::Instant::now() }
     }

@@ -66,6 +66,21 @@ pub(crate) fn load_pointer<T>(atomic: &AtomicPtr<T>) -> *mut T {
     atomic.load_untouched(Ordering::Acquire)
 }
 
+/// An acquiring load of one word of a row that is compared.
+#[cfg(not(feature = "loom"))]
+#[inline]
+pub(crate) fn load_of_row(atomic: &AtomicU64) -> u64 {
+    atomic.load(Ordering::Acquire)
+}
+
+/// An acquiring load of one word of a row that is compared: what decides is loaded
+/// before or after the row, and is touched. A word may be read as it was, so the search
+/// sees rows that are part old, part new without a switch within.
+#[cfg(feature = "loom")]
+pub(crate) fn load_of_row(atomic: &AtomicU64) -> u64 {
+    atomic.load_untouched(Ordering::Acquire)
+}
+
 #[cfg(feature = "loom")]
 mod touched {
     use loom::sync::atomic as model;

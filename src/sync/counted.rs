@@ -12,7 +12,7 @@
 //! |---|---|---|---|---|
 //! | an increment | `Relaxed` | nothing | its maker has a reference, which keeps the value | |
 //! | a decrement | `Release` | the last one's fence, the load of `drop_both` | the value is freed while another still reads it | `the_last_reference_sees_what_the_others_did` |
-//! | the fence after the last decrement, the load of `drop_both` | `Acquire` | the decrements | the same, from the other side | `the_last_reference_sees_what_the_others_did` |
+//! | the fence after the last decrement, the load of `drop_both` | `Acquire` | the decrements | the same, from the other side | `the_last_reference_sees_what_the_others_did`, `who_drops_both_references_sees_what_a_third_did` |
 //!
 //! *Progress*: wait-free; the last one drops the value.
 
@@ -84,14 +84,15 @@ impl<V: HasCount> Counted<V> {
         }
     }
 
-    /// The reference as a pointer, to be made one again by `of_raw`.
-    pub(crate) fn into_raw(this: Self) -> *mut () {
-        ManuallyDrop::new(this).0.as_ptr().cast()
+    /// The reference as a pointer. `of_raw` makes it one again.
+    pub(crate) fn as_raw(this: &Self) -> *mut () {
+        this.0.as_ptr().cast()
     }
 
     /// # Safety
     ///
-    /// The pointer came from `into_raw` of this type, and is used once.
+    /// The pointer came from `as_raw` of a reference of this type that was not dropped, and
+    /// this is the one call for it.
     pub(crate) unsafe fn of_raw(pointer: *mut ()) -> Self {
         // SAFETY: a reference's pointer is not null.
         Self(unsafe { NonNull::new_unchecked(pointer.cast()) })

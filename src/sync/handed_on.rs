@@ -5,27 +5,33 @@
 //! that a compare-and-swap could mistake. The link is in the value, so nothing is
 //! allocated.
 //!
-//! *Invariant*: a value is put here once. Whoever takes the values
-//! passes each on, or puts it back: also one that is stopped by a panic.
+//! *Invariant*: of each value that is put here one reference is here. Whoever takes it
+//! passes it on, or puts it back: also one that is stopped by a panic.
 //!
 //! *Those that nobody wants any more*, because their owner has left: if nobody takes, they
-//! would be kept for ever, so owners that leave take them out now and then, when there are
-//! more of them than of the others, as these were counted the last time. So each costs
-//! its owner a constant, on the average, and memory is bounded by the values whose owner is
-//! there, and a few.
+//! would be kept for ever, so owners that leave take them out now and then, when they are
+//! more than half of what was put back the last time. So each costs
+//! its owner a constant, on the average, and there are never more of them than half of what
+//! is wanted, and a few.
 //!
-//! *What a taker may miss*: what was in the hand of such an owner, who is told that it has
-//! put something back.
+//! *What is in such an owner's hand* is put back soon: meanwhile `is_empty` says no.
+//!
+//! *Closed* when nobody will take any more: what is put then is dropped at once.
 //!
 //! | access | ordering | pairs with | without it | model that fails |
 //! |---|---|---|---|---|
 //! | the push, CAS | `Release` | the take | the link is read before it is written | `what_is_handed_on_is_taken_once` |
 //! | the take, swap | `Acquire` | the push | the same, from the other side | `what_is_handed_on_is_taken_once` |
+//! | the same | `Release` | the first load of `is_empty` | who finds nothing misses the hand that has it | `what_is_in_a_hand_is_seen` |
+//! | `hands`' subtraction | `Release` | its load | who sees no hand misses what that put back | `what_is_in_a_hand_is_seen` |
+//! | the loads of `is_empty` | `Acquire` | these | the same, from the other side | `what_is_in_a_hand_is_seen` |
 //! | the counts | `Relaxed` | nothing | they say when, not what | |
 //!
 //! *Progress*: a push is lock-free, a take wait-free.
 
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::null_mut;
 
 use super::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
@@ -46,6 +52,8 @@ pub(crate) trait Linked: HasCount {
 
 pub(crate) struct HandedOn<R: HasCount> {
     first: AtomicPtr<()>,
+    /// Owners that have taken and not put back yet.
+    hands: AtomicUsize,
     /// What was put back the last time.
     stayed: AtomicUsize,
     /// The owners that have left since.
@@ -53,28 +61,42 @@ pub(crate) struct HandedOn<R: HasCount> {
     holds: PhantomData<Counted<R>>,
 }
 
+/// In the place of the first, once it is closed.
+fn closed() -> *mut () {
+    static CLOSED: u8 = 0;
+    (&raw const CLOSED).cast_mut().cast()
+}
+
 impl<R: HasCount> HandedOn<R> {
     pub(crate) fn new() -> Self {
         let zero = || AtomicUsize::new(0);
-        Self { first: AtomicPtr::new(null_mut()), stayed: zero(), left: zero(), holds: PhantomData }
+        Self {
+            first: AtomicPtr::new(null_mut()),
+            hands: zero(),
+            stayed: zero(),
+            left: zero(),
+            holds: PhantomData,
+        }
     }
 
-    /// Is there nothing?
+    /// Is there nothing, and nothing about to be put back?
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.load(Relaxed).is_null()
+        let is_empty = || self.first.load(Acquire).is_null();
+        is_empty() && self.hands.load(Acquire) == 0 && is_empty()
     }
 }
 
 impl<R: Linked> HandedOn<R> {
     pub(crate) fn put(&self, value: Counted<R>) {
-        let raw = Counted::into_raw(value);
         let mut first = self.first.load(Relaxed);
+        let value = ManuallyDrop::new(value);
         loop {
-            // SAFETY: the reference is this thread's until it is pushed.
-            #[allow(unsafe_code)]
-            let value = std::mem::ManuallyDrop::new(unsafe { Counted::<R>::of_raw(raw) });
+            if first == closed() {
+                drop(ManuallyDrop::into_inner(value));
+                return;
+            }
             value.next().store(first, Relaxed);
-            match self.first.compare_exchange(first, raw, Release, Relaxed) {
+            match self.first.compare_exchange(first, Counted::as_raw(&value), Release, Relaxed) {
                 Ok(_) => return,
                 Err(other) => first = other,
             }
@@ -83,19 +105,26 @@ impl<R: Linked> HandedOn<R> {
 
     /// All that there are.
     pub(crate) fn take(&self) -> Taken<'_, R> {
-        let first = match self.first.load(Relaxed).is_null() {
-            true => null_mut(),
-            false => self.first.swap(null_mut(), Acquire),
-        };
-        Taken { from: self, first }
+        let mut first = self.first.load(Relaxed);
+        // Nothing is pushed on what is closed.
+        while !first.is_null() && first != closed() {
+            match self.first.compare_exchange(first, null_mut(), AcqRel, Relaxed) {
+                Ok(_) => return Taken { from: self, first },
+                Err(other) => first = other,
+            }
+        }
+        Taken { from: self, first: null_mut() }
     }
 
-    /// The owner of a value that was put here has left. Were others put back?
-    pub(crate) fn owner_left(&self) -> bool {
-        if self.left.fetch_add(1, Relaxed) < self.stayed.load(Relaxed) + FEW {
-            return false;
+    /// The owner of a value that was put here has left.
+    pub(crate) fn owner_left(&self) {
+        if self.left.fetch_add(1, Relaxed) < self.stayed.load(Relaxed) / 2 + FEW {
+            return;
         }
         self.left.swap(0, Relaxed);
+        // Before the take, which publishes it.
+        self.hands.fetch_add(1, Relaxed);
+        let _hand = Hand(&self.hands);
         let mut stayed = 0;
         for value in self.take() {
             if value.is_wanted() {
@@ -104,13 +133,29 @@ impl<R: Linked> HandedOn<R> {
             }
         }
         self.stayed.swap(stayed, Relaxed);
-        stayed > 0
+    }
+
+    /// Nobody will take any more: drops what there is. If drops of tags panic, the others
+    /// are dropped all the same.
+    pub(crate) fn close(&self) {
+        let first = self.first.swap(closed(), Acquire);
+        let first = if first == closed() { null_mut() } else { first };
+        let mut outcome = Ok(());
+        for value in (Taken { from: self, first }) {
+            outcome = outcome.and(catch_unwind(AssertUnwindSafe(|| drop(value))));
+        }
+        if let (Err(panic), false) = (outcome, std::thread::panicking()) {
+            resume_unwind(panic);
+        }
     }
 }
 
-impl<R: HasCount> Drop for HandedOn<R> {
+/// What is in it is put back before it is dropped.
+struct Hand<'a>(&'a AtomicUsize);
+
+impl Drop for Hand<'_> {
     fn drop(&mut self) {
-        debug_assert!(self.is_empty(), "each has a reference to what this is in");
+        self.0.fetch_sub(1, Release);
     }
 }
 

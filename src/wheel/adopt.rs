@@ -33,9 +33,9 @@ use crate::sync::atomic::Ordering::*;
 
 /// Nodes that an insert tries to adopt before it makes one.
 #[cfg(not(feature = "loom"))]
-const TRIES: usize = 4;
+const ADOPTION_ATTEMPTS: usize = 4;
 #[cfg(feature = "loom")]
-const TRIES: usize = 2;
+const ADOPTION_ATTEMPTS: usize = 2;
 
 /// A node filled with a new timer.
 #[derive(Clone, Copy)]
@@ -52,7 +52,7 @@ enum Refused {
 }
 
 /// A timer that is about to be.
-struct New<T> {
+struct NewTimer<T> {
     payload: Option<T>,
     idle: u64,
     fixed: Fixed,
@@ -74,7 +74,7 @@ impl<T> Shard<T> {
         let (deadline, fixed) = (deadline_after(now, idle), Fixed::new(fixed, now));
         let earliest = deadline.min(fixed.earliest(now));
         let word = first(deadline);
-        let mut new = New { payload: Some(payload), idle, fixed, earliest, word };
+        let mut new = NewTimer { payload: Some(payload), idle, fixed, earliest, word };
         let filled = self.reuse(&mut new).or_else(|| self.make(now, &mut new));
         match (filled, new.payload.take()) {
             (Some(Filled::Adopted(number)), _) => Ok(number),
@@ -90,9 +90,9 @@ impl<T> Shard<T> {
     }
 
     /// A node from the free list.
-    fn reuse(&self, new: &mut New<T>) -> Option<Filled> {
-        let mut busy = [0; TRIES];
-        let filled = (0..TRIES).find_map(|index| {
+    fn reuse(&self, new: &mut NewTimer<T>) -> Option<Filled> {
+        let mut busy = [0; ADOPTION_ATTEMPTS];
+        let filled = (0..ADOPTION_ATTEMPTS).find_map(|index| {
             let number = self.free.pop(&self.arena)?;
             match self.claim(number, new) {
                 Ok(filled) => Some(filled),
@@ -107,7 +107,7 @@ impl<T> Shard<T> {
         filled
     }
 
-    fn claim(&self, number: Number, new: &mut New<T>) -> Result<Filled, Refused> {
+    fn claim(&self, number: Number, new: &mut NewTimer<T>) -> Result<Filled, Refused> {
         let node = self.node(number);
         let word = node.word();
         match word.state() {
@@ -133,7 +133,7 @@ impl<T> Shard<T> {
     }
 
     #[allow(unsafe_code)]
-    fn fill(&self, number: Number, new: &mut New<T>) {
+    fn fill(&self, number: Number, new: &mut NewTimer<T>) {
         let node = self.node(number);
         node.set_idle(new.idle);
         node.set_fixed(new.fixed);
@@ -144,7 +144,7 @@ impl<T> Shard<T> {
     }
 
     /// A node that is new, or was freed by looking for one.
-    fn make(&self, now: u64, new: &mut New<T>) -> Option<Filled> {
+    fn make(&self, now: u64, new: &mut NewTimer<T>) -> Option<Filled> {
         let found = match self.room() {
             Room::Ample => None,
             Room::Scarce => self.look(now, 1, new),
@@ -165,7 +165,7 @@ impl<T> Shard<T> {
     }
 
     /// Sweeps at most so many pieces until that yields a node.
-    fn look(&self, now: u64, pieces: usize, new: &mut New<T>) -> Option<Filled> {
+    fn look(&self, now: u64, pieces: usize, new: &mut NewTimer<T>) -> Option<Filled> {
         (0..pieces).find_map(|_| {
             self.sweep_piece(now);
             self.reuse(new)

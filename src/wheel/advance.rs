@@ -10,8 +10,8 @@
 //! *All*: a scan that fires all visits every slot, whatever the hint and its
 //! start say.
 //!
-//! *In pieces*: a chain longer than `PIECE` goes into the slot's rest at once,
-//! where other drivers share it; what a driver has in its hand, and what a
+//! *In pieces*: a chain longer than `NODES_PER_PIECE` goes into the slot's rest at once,
+//! where other drivers share it; what a driver has in hand, and what a
 //! panic in the callback makes it link again, is at most a piece. A budget
 //! ends a scan between two nodes. (Of two threads that take a long chain of
 //! one slot at the same moment, the second finds the rest filled and keeps its
@@ -31,29 +31,29 @@
 //! whatever the distance between two calls.
 
 use super::deadline::Deadline;
-use super::hint::Seen;
+use super::hint::HintSnapshot;
 use super::level::{LEVELS, NO_TICK, Place};
 use super::shard::{Linked, Shard};
 use super::slot::Chain;
-use super::visit::{Hand, Purpose, Visited};
+use super::visit::{Purpose, TakenNodes, VisitOutcome};
 use crate::sync::atomic::Ordering::*;
 
 /// The most nodes that one thread takes at once.
 #[cfg(not(feature = "loom"))]
-pub(super) const PIECE: u32 = 32;
+pub(super) const NODES_PER_PIECE: u32 = 32;
 #[cfg(feature = "loom")]
-pub(super) const PIECE: u32 = 1;
+pub(super) const NODES_PER_PIECE: u32 = 1;
 
 /// What a scan knows of the hint and of what it has passed.
 struct Scan {
     /// The hint's word, if only this scan changed it; `None` once others did.
-    hint: Option<Seen>,
+    hint: Option<HintSnapshot>,
     next: u64,
     fired: usize,
 }
 
 impl Scan {
-    fn lowered(&mut self, (was, is): (Seen, Seen)) {
+    fn lowered(&mut self, (was, is): (HintSnapshot, HintSnapshot)) {
         self.hint = self.hint.filter(|&hint| hint == was).map(|_| is);
     }
 
@@ -79,8 +79,8 @@ impl<T> Shard<T> {
         if !purpose.visits(self.hint.load().tick(), now) {
             return 0;
         }
-        let hands = self.hands();
-        let mut scan = Scan { hint: hands.alone_since, next: NO_TICK, fired: 0 };
+        let taker = self.begin_taking();
+        let mut scan = Scan { hint: taker.alone_since, next: NO_TICK, fired: 0 };
         let occupied = self.occupied.each_ref().map(|level| level.load(Acquire));
         for (level, mut bits) in occupied.into_iter().enumerate().take(LEVELS) {
             while bits != 0 {
@@ -121,19 +121,20 @@ impl<T> Shard<T> {
     ) {
         let mut is_taken = false;
         loop {
-            let most = PIECE.min(u32::try_from(*budget).unwrap_or(PIECE));
-            let hand = self.hand(place, now, most, &mut is_taken, |lowered| scan.lowered(lowered));
-            let Some(mut hand) = hand else { return };
+            let most = NODES_PER_PIECE.min(u32::try_from(*budget).unwrap_or(NODES_PER_PIECE));
+            let taken =
+                self.take_some(place, now, most, &mut is_taken, |lowered| scan.lowered(lowered));
+            let Some(mut taken) = taken else { return };
             while *budget > 0 {
-                let Some(number) = hand.next() else { break };
+                let Some(number) = taken.next() else { break };
                 *budget -= 1;
                 match self.visit(number, now, purpose) {
-                    Visited::Fired(payload, by) => {
+                    VisitOutcome::Fired(payload, by) => {
                         scan.fired += 1;
                         f(payload, by);
                     }
-                    Visited::Kept(linked) => scan.passed(&linked),
-                    Visited::Freed => {}
+                    VisitOutcome::Relinked(linked) => scan.passed(&linked),
+                    VisitOutcome::Freed => {}
                 }
             }
             if *budget == 0 {
@@ -144,29 +145,30 @@ impl<T> Shard<T> {
 
     /// Some nodes of a slot: of its rest, or else of its chain, which is taken
     /// if it was not before.
-    pub(super) fn hand(
+    pub(super) fn take_some(
         &self,
         place: Place,
         now: u64,
         most: u32,
         is_taken: &mut bool,
-        lowered: impl FnOnce((Seen, Seen)),
-    ) -> Option<Hand<'_, T>> {
+        lowered: impl FnOnce((HintSnapshot, HintSnapshot)),
+    ) -> Option<TakenNodes<'_, T>> {
         let slot = self.slot(place);
-        let rest = || slot.pop_rest(&self.arena, most).map(|chain| Hand::new(self, chain, now));
-        if let Some(hand) = rest() {
-            return Some(hand);
+        let rest =
+            || slot.pop_rest(&self.arena, most).map(|chain| TakenNodes::new(self, chain, now));
+        if let Some(taken) = rest() {
+            return Some(taken);
         }
         if std::mem::replace(is_taken, true) {
             return None;
         }
         let (start, first) = slot.take(place)?;
         if let Some(len) = self.len_of_short(first) {
-            return Some(Hand::new(self, Chain { first, len }, now));
+            return Some(TakenNodes::new(self, Chain { first, len }, now));
         }
         if !slot.fill_rest(first) {
             // Another thread filled it since: this one keeps its own.
-            return Some(Hand::new(self, Chain { first, len: u32::MAX }, now));
+            return Some(TakenNodes::new(self, Chain { first, len: u32::MAX }, now));
         }
         lowered(self.announce(place, start));
         rest()
@@ -177,7 +179,7 @@ impl<T> Shard<T> {
         let (mut number, mut len) = (first, 0);
         while number != 0 {
             len += 1;
-            if len > PIECE {
+            if len > NODES_PER_PIECE {
                 return None;
             }
             number = self.arena.next(number);

@@ -23,6 +23,9 @@
 //! *Memory orderings*: each CAS is `AcqRel` (`node.rs`): who claims sees what was done
 //! before the last hold was released, and by that which timer it is.
 //!
+//! *Bounds*: a claimant that stands still between its claim and its end for exactly 65,536
+//! claims, or a multiple, may retire a timer that another claims, which is like its own.
+//!
 //! *Progress*: lock-free. A claimant that stands still keeps the timer from others who
 //! claim, and from nobody else.
 
@@ -36,6 +39,7 @@ use crate::sync::atomic::Ordering::Relaxed;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unused {
     word: Word,
+    idle: u64,
     /// The tick of its insert, its last touch, or the end of its last hold.
     pub(crate) since: u64,
 }
@@ -61,8 +65,9 @@ pub(crate) struct Claim<'a, T> {
 /// Somebody was first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lost {
-    /// The timer is unused, and was met claimed by somebody who looked for one.
-    pub(crate) is_looked_for: bool,
+    /// Since when the timer is unused, if it is and was met claimed by somebody who looked
+    /// for one.
+    pub(crate) looked_for_since: Option<u64>,
 }
 
 impl<T, C> TimerWheel<T, C> {
@@ -79,8 +84,9 @@ impl<T, C> TimerWheel<T, C> {
                 return Look::Gone;
             }
             if !word.is_held() && !word.is_claimed() {
-                let since = word.deadline().saturating_sub(node.idle());
-                return Look::Unused(Unused { word, since });
+                let idle = node.idle();
+                let since = word.deadline().saturating_sub(idle);
+                return Look::Unused(Unused { word, idle, since });
             }
             if word.is_looked_for() {
                 return Look::Held;
@@ -93,12 +99,24 @@ impl<T, C> TimerWheel<T, C> {
     }
 
     /// Claims the timer that is there, if it is as one was seen to be. No two claims at a
-    /// time are of one `claimant`, modulo 2^16.
-    pub(crate) fn claim(&self, id: TimerId, seen: Unused, claimant: usize) -> Option<Claim<'_, T>> {
+    /// time are to be of one `claimant`, modulo 2^16.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] if it is not.
+    pub(crate) fn claim(
+        &self,
+        id: TimerId,
+        seen: Unused,
+        claimant: usize,
+    ) -> Result<Claim<'_, T>, Lost> {
         let shard = self.shard(id.shard as usize);
-        let node = shard.arena.get(id.number)?;
+        let node = shard.node(id.number);
         let claimed = seen.word.claimed_by(claimant);
-        node.decide(seen.word, claimed).ok().map(|()| Claim { shard, node, claimed })
+        node.decide(seen.word, claimed).map_err(|_| Lost { looked_for_since: None })?;
+        let claim = Claim { shard, node, claimed };
+        // If the node was another timer's, what was read beside its word was not this one's.
+        if node.idle() == seen.idle { Ok(claim) } else { Err(claim.give_up()) }
     }
 }
 
@@ -108,15 +126,19 @@ impl<T> Claim<'_, T> {
     /// # Errors
     ///
     /// [`Lost`] if it was used since it was claimed, or is gone.
+    /// # Safety
+    ///
+    /// The payload keeps the timer's handle from being dropped.
     #[allow(unsafe_code)]
-    pub(crate) fn retire(self) -> Result<T, Lost> {
+    pub(crate) unsafe fn retire(self) -> Result<T, Lost> {
         let mut word = self.node.word();
         while word.is_same_claim(self.claimed) {
             match self.node.decide(word, word.with_state(State::Retired)) {
                 Ok(()) => {
                     self.shard.spent.fetch_add(1, Relaxed);
                     // SAFETY: who makes a timer `Retired` owns its payload; nobody fills
-                    // the node again while its handle is there.
+                    // the node again while its handle is there, and it is until the
+                    // caller drops the payload.
                     return Ok(unsafe { self.node.take() });
                 }
                 Err(other) => word = other,
@@ -131,10 +153,13 @@ impl<T> Claim<'_, T> {
         // A touch leaves the claim; a driver that notes the word leaves the mark alone.
         while word.is_same_claimant(self.claimed) || word.is_unused_and_looked_for() {
             match self.node.decide(word, word.told()) {
-                Ok(()) => return Lost { is_looked_for: word.is_looked_for() },
+                Ok(()) => {
+                    let since = word.deadline().saturating_sub(self.node.idle());
+                    return Lost { looked_for_since: word.is_looked_for().then_some(since) };
+                }
                 Err(other) => word = other,
             }
         }
-        Lost { is_looked_for: false }
+        Lost { looked_for_since: None }
     }
 }

@@ -69,7 +69,7 @@ impl<T, C> Timer<T, C> {
         };
         let before = self.change_fixed(at, released)?;
         let after = released(before);
-        Ok((!after.is_held()).then(|| LastHold::of(before, after.deadline())))
+        Ok((!after.is_held()).then(|| LastHold::of(before, after.deadline(), self.node().idle())))
     }
 
     /// Returns the word that was changed.

@@ -34,14 +34,14 @@
 use super::level::NO_TICK;
 use crate::sync::atomic::{AtomicU64, Ordering::*};
 
-/// `tick:44 | version:20`, as drawn in the module header.
+/// The hint as it was read: `tick:44 | version:20`, as drawn in the module header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seen(u64);
+pub(super) struct HintSnapshot(u64);
 
 const VERSION_BITS: u32 = 20;
 const VERSION: u64 = (1 << VERSION_BITS) - 1;
 
-impl Seen {
+impl HintSnapshot {
     pub(super) const fn tick(self) -> u64 {
         self.0 >> VERSION_BITS
     }
@@ -62,24 +62,24 @@ impl Hint {
         Self { word: AtomicU64::new(NO_TICK << VERSION_BITS) }
     }
 
-    pub(super) fn load(&self) -> Seen {
-        Seen(self.word.load(Relaxed))
+    pub(super) fn load(&self) -> HintSnapshot {
+        HintSnapshot(self.word.load(Relaxed))
     }
 
     /// Not after `start` any more: what it was, and what it is.
-    pub(super) fn lower(&self, start: u64) -> (Seen, Seen) {
-        let mut seen = Seen(self.word.load(Relaxed));
+    pub(super) fn lower(&self, start: u64) -> (HintSnapshot, HintSnapshot) {
+        let mut seen = HintSnapshot(self.word.load(Relaxed));
         loop {
             let next = seen.changed_to(seen.tick().min(start));
             match self.word.compare_exchange_weak(seen.0, next.0, AcqRel, Relaxed) {
                 Ok(_) => return (seen, next),
-                Err(now) => seen = Seen(now),
+                Err(now) => seen = HintSnapshot(now),
             }
         }
     }
 
     /// Raises the hint to `tick` unless it changed since it was `seen`.
-    pub(super) fn raise(&self, seen: Seen, tick: u64) {
+    pub(super) fn raise(&self, seen: HintSnapshot, tick: u64) {
         let _ = self.word.compare_exchange(seen.0, seen.changed_to(tick).0, Release, Relaxed);
     }
 }

@@ -25,7 +25,7 @@
 //! *Progress*: insert, touch, hold, cancel and advance are lock-free; an insert
 //! may call the allocator while the wheel grows.
 //!
-//! *Checked by*: `loom-tests/wheel*.rs` and their mutants, `tests/wheel*.rs`, the
+//! *Checked by*: `loom-tests/wheel*` and their mutants, `tests/wheel*`, the
 //! fuzz target `wheel`.
 
 mod adopt;
@@ -42,6 +42,9 @@ mod free_list;
 mod hint;
 mod horizon;
 mod level;
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+pub mod model;
 mod node;
 mod shard;
 mod slot;

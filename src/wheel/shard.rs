@@ -11,8 +11,8 @@
 //! the hint, so a scan sees the bits and chains that lowered it before
 //! (`what_is_inserted_fires_once`). Who clears a bit looks at the
 //! slot again afterwards (`a_cleared_bit_hides_no_timer`). Who takes nodes says
-//! so before, by `hands` and the hint's version, so that the hint stays a lower
-//! bound of what is in a hand, too (`a_driver_waits_for_what_another_has_in_hand`).
+//! so before, by `takers` and the hint's version, so that the hint stays a lower
+//! bound of what they have in hand, too (`a_driver_waits_for_what_another_has_in_hand`).
 //!
 //! *Who frees it*: a shard outlives the wheel while timers of it live. The
 //! wheel's drop empties the slots and closes the free list; whoever brings the
@@ -29,10 +29,10 @@ use crossbeam_utils::CachePadded;
 use super::arena::{Arena, Numbered};
 use super::deadline::Deadline;
 use super::free_list::FreeList;
-use super::hint::{Hint, Seen};
+use super::hint::{Hint, HintSnapshot};
 use super::level::{LEVELS, NO_TICK, Place, SLOTS};
 use super::node::{Node, Number};
-use super::slot::{Chain, Landing, Slot};
+use super::slot::{Chain, PushPoint, Slot};
 use super::word::{State, Word};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
 
@@ -52,21 +52,21 @@ pub(super) struct Shard<T> {
     /// The slot that sweepers are at.
     pub(super) cursor: AtomicUsize,
     /// Drivers and sweepers that may have nodes in hand.
-    hands: AtomicU64,
+    takers: AtomicU64,
 }
 
-/// The right to take nodes into one's hand, until it is dropped. While there
-/// is another one no driver raises the hint: it cannot know where the nodes in
-/// the other's hand will go.
-pub(super) struct Hands<'a, T> {
+/// A driver or sweeper that may take nodes out of slots, until this is dropped. While
+/// there is another one no driver raises the hint: it cannot know where the nodes that
+/// the other has in hand will go.
+pub(super) struct Taker<'a, T> {
     shard: &'a Shard<T>,
-    /// The hint's word, if this was the only one when that was read.
-    pub(super) alone_since: Option<Seen>,
+    /// The hint, if this was the only taker when that was read.
+    pub(super) alone_since: Option<HintSnapshot>,
 }
 
-impl<T> Drop for Hands<'_, T> {
+impl<T> Drop for Taker<'_, T> {
     fn drop(&mut self) {
-        self.shard.hands.fetch_sub(1, Release);
+        self.shard.takers.fetch_sub(1, Release);
     }
 }
 
@@ -75,7 +75,7 @@ impl<T> Drop for Hands<'_, T> {
 #[derive(Debug)]
 pub(super) struct Linked {
     pub(super) start: u64,
-    pub(super) lowered: Option<(Seen, Seen)>,
+    pub(super) lowered: Option<(HintSnapshot, HintSnapshot)>,
 }
 
 impl<T> Shard<T> {
@@ -90,19 +90,19 @@ impl<T> Shard<T> {
             spent: AtomicU64::new(0),
             peak: AtomicU64::new(0),
             cursor: AtomicUsize::new(0),
-            hands: AtomicU64::new(0),
+            takers: AtomicU64::new(0),
         }
     }
 
     /// To be had before any node is taken, and kept until all are linked again
     /// or gone.
-    pub(super) fn hands(&self) -> Hands<'_, T> {
-        self.hands.fetch_add(1, Relaxed);
+    pub(super) fn begin_taking(&self) -> Taker<'_, T> {
+        self.takers.fetch_add(1, Relaxed);
         // A driver that has read the hint before this fails to raise it; this
-        // one sees the hands of all who were here before it.
+        // one sees all takers who were here before it.
         let (_, hint) = self.hint.lower(NO_TICK);
-        let alone_since = (self.hands.load(Acquire) == 1).then_some(hint);
-        Hands { shard: self, alone_since }
+        let alone_since = (self.takers.load(Acquire) == 1).then_some(hint);
+        Taker { shard: self, alone_since }
     }
 
     pub(super) fn slot(&self, place: Place) -> &Slot {
@@ -126,13 +126,13 @@ impl<T> Shard<T> {
         let place = Place::of(deadline, now);
         loop {
             let slot = self.slot(place);
-            let Landing { seen, start, is_first } = slot.landing(place, deadline);
-            next.store(seen.head(), Relaxed);
+            let PushPoint { head, start, is_first } = slot.push_point(place, deadline);
+            next.store(head.node(), Relaxed);
             node.start.store(start, Release);
             if !confirm(node) {
                 return None;
             }
-            if slot.push(place, seen, start, number) {
+            if slot.push(place, head, start, number) {
                 let lowered = is_first.then(|| self.announce(place, start));
                 return Some(Linked { start, lowered });
             }
@@ -140,7 +140,7 @@ impl<T> Shard<T> {
     }
 
     /// Says that this slot holds a chain with this start.
-    pub(super) fn announce(&self, place: Place, start: u64) -> (Seen, Seen) {
+    pub(super) fn announce(&self, place: Place, start: u64) -> (HintSnapshot, HintSnapshot) {
         self.occupied[place.level as usize].fetch_or(1 << place.position, Release);
         self.hint.lower(start)
     }

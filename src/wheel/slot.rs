@@ -69,22 +69,22 @@ pub(super) struct Chain {
     pub(super) len: u32,
 }
 
-/// Where a push was going to land: on a chain of this start, and whether that
-/// is earlier than anything in it.
+/// Where a push goes if the head does not change before: onto a chain of this start,
+/// and whether that is earlier than anything in it.
 #[derive(Clone, Copy)]
-pub(super) struct Landing {
-    pub(super) seen: Seen,
+pub(super) struct PushPoint {
+    pub(super) head: HeadSnapshot,
     pub(super) start: u64,
     pub(super) is_first: bool,
 }
 
-/// What was seen of a slot's head.
+/// A slot's head, as it was read: a push succeeds only while it still is that.
 #[derive(Clone, Copy)]
-pub(super) struct Seen(Packed);
+pub(super) struct HeadSnapshot(Packed);
 
-impl Seen {
+impl HeadSnapshot {
     /// The node that the next one is linked to.
-    pub(super) const fn head(self) -> Number {
+    pub(super) const fn node(self) -> Number {
         self.0.node()
     }
 }
@@ -105,22 +105,28 @@ impl Slot {
         Self { head: AtomicU64::new(0), rest: AtomicU64::new(0) }
     }
 
-    /// Where a node for this tick would land now. A chain of an earlier round
+    /// Where a node for this tick would be pushed now. A chain of an earlier round
     /// is joined, since it is visited earlier; one of a later round becomes one
     /// of this round, and is visited earlier than it need be.
-    pub(super) fn landing(&self, place: Place, tick: u64) -> Landing {
+    pub(super) fn push_point(&self, place: Place, tick: u64) -> PushPoint {
         let seen = Packed(self.head.load(Relaxed));
         let round = place.round_of(tick);
         let is_first = seen.node() == 0 || seen.upper() > round;
         let joined = if is_first { round } else { seen.upper() };
-        Landing { seen: Seen(seen), start: place.start(joined), is_first }
+        PushPoint { head: HeadSnapshot(seen), start: place.start(joined), is_first }
     }
 
-    /// Pushes a node whose link leads to `seen`'s head, if that still is the
+    /// Pushes a node whose link leads to the node of `head`, if that still is the
     /// head.
-    pub(super) fn push(&self, place: Place, seen: Seen, start: u64, number: Number) -> bool {
+    pub(super) fn push(
+        &self,
+        place: Place,
+        head: HeadSnapshot,
+        start: u64,
+        number: Number,
+    ) -> bool {
         let next = Packed::new(place.round_of(start), number);
-        self.head.compare_exchange(seen.0.0, next.0, Release, Relaxed).is_ok()
+        self.head.compare_exchange(head.0.0, next.0, Release, Relaxed).is_ok()
     }
 
     /// Takes the whole chain: its start and its first node.

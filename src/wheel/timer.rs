@@ -2,7 +2,8 @@
 //! keeps it from firing.
 //!
 //! *Invariant*: a handle's node is `Live`, `Fired`, `Done` or `Retired`, so nobody else
-//! reuses it, and its idle time stays what it was. The fixed deadline is in
+//! reuses it, and its idle time stays what it was. The payload of a retired timer may be
+//! on its way out: so whoever retires timers of others has payloads that keep the handle. The fixed deadline is in
 //! `fixed.rs`.
 //!
 //! *Linearization points*: touch → its CAS, or the load where the deadline is
@@ -34,6 +35,8 @@ use crate::sync::atomic::Ordering::*;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LastHold {
     pub(crate) deadline: u64,
+    /// The tick at which it is gone, or the timer was touched after that.
+    pub(crate) since: u64,
     /// The timer was met held by who looks for one that is not (`claim.rs`).
     pub(crate) is_looked_for: bool,
 }
@@ -67,8 +70,9 @@ unsafe impl<T: Send, C: Send + Sync> Send for Timer<T, C> {}
 unsafe impl<T: Send, C: Send + Sync> Sync for Timer<T, C> {}
 
 impl LastHold {
-    pub(super) fn of(word: Word, deadline: u64) -> Self {
-        Self { deadline, is_looked_for: word.is_looked_for() }
+    pub(super) fn of(word: Word, deadline: u64, idle: u64) -> Self {
+        let since = deadline.saturating_sub(idle);
+        Self { deadline, since, is_looked_for: word.is_looked_for() }
     }
 }
 
@@ -181,7 +185,7 @@ impl<T, C> Timer<T, C> {
                 }
             } else {
                 match node.decide(word, released.told()) {
-                    Ok(()) => return Some(LastHold::of(word, later)),
+                    Ok(()) => return Some(LastHold::of(word, later, node.idle())),
                     Err(other) => word = other,
                 }
             }
@@ -231,6 +235,29 @@ impl<T, C> Timer<T, C> {
     pub fn cancel(self) -> Option<T> {
         let timer = std::mem::ManuallyDrop::new(self);
         timer.leave()
+    }
+
+    /// [`cancel`](Self::cancel) of a timer that is live; else the handle again, and
+    /// whoever has the payload may rely on it.
+    #[allow(unsafe_code)]
+    pub(crate) fn cancel_live(self) -> Result<T, Self> {
+        let node = self.node();
+        let mut word = node.word();
+        while word.state() == State::Live {
+            match node.decide(word, word.with_state(State::Cancelled)) {
+                Ok(()) => {
+                    let timer = std::mem::ManuallyDrop::new(self);
+                    // SAFETY: who makes a live timer `Cancelled` owns its payload,
+                    // until the node is on the free list.
+                    let payload = unsafe { timer.node().take() };
+                    // SAFETY: this handle is used no more.
+                    unsafe { Shared::leave(timer.shared, timer.id().number) };
+                    return Ok(payload);
+                }
+                Err(other) => word = other,
+            }
+        }
+        Err(self)
     }
 
     /// Ends the handle. To be called once, as the last thing.

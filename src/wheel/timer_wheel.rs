@@ -158,10 +158,11 @@ impl<T, C> TimerWheel<T, C> {
     ) -> Result<Timer<T, C>, WheelFull<T>> {
         let index = self.shard_of_thread();
         match self.shard(index).insert(now, deadlines, payload, Word::live) {
-            // SAFETY: inserted just now, and nobody else has the number.
-            #[allow(unsafe_code)]
             Ok(number) => {
-                Ok(unsafe { Timer::new(self.shards[index], TimerId::new(index as u32, number)) })
+                let id = TimerId::new(index as u32, number);
+                // SAFETY: inserted just now, and nobody else has the number.
+                #[allow(unsafe_code)]
+                Ok(unsafe { Timer::new(self.shards[index], id) })
             }
             Err(payload) => Err(WheelFull::new(payload)),
         }

@@ -79,15 +79,18 @@ impl Purpose {
     }
 }
 
-pub(super) enum Visited<T> {
+/// What became of the node.
+pub(super) enum VisitOutcome<T> {
     Fired(T, Deadline),
-    Kept(Linked),
+    /// It is linked again.
+    Relinked(Linked),
+    /// Its link is gone.
     Freed,
 }
 
 impl<T> Shard<T> {
     /// Decides about a node whose link the caller took.
-    pub(super) fn visit(&self, number: Number, now: u64, purpose: Purpose) -> Visited<T> {
+    pub(super) fn visit(&self, number: Number, now: u64, purpose: Purpose) -> VisitOutcome<T> {
         let numbered = self.arena.numbered(number);
         let node = numbered.node;
         loop {
@@ -102,29 +105,29 @@ impl<T> Shard<T> {
                         }
                         Some(by) => {
                             if let Some(payload) = self.fire(node, word, Some(by)) {
-                                return Visited::Fired(payload, by);
+                                return VisitOutcome::Fired(payload, by);
                             }
                         }
                         None => {
-                            if let Some(linked) = self.keep(numbered, word, fixed, now) {
-                                return Visited::Kept(linked);
+                            if let Some(linked) = self.relink(numbered, word, fixed, now) {
+                                return VisitOutcome::Relinked(linked);
                             }
                         }
                     }
                 }
                 State::Cancelled => {
                     if node.decide(word, Word::FREE).is_ok() {
-                        return Visited::Freed;
+                        return VisitOutcome::Freed;
                     }
                 }
                 State::Retired => {
                     if node.decide(word, word.retired_and_unlinked()).is_ok() {
-                        return Visited::Freed;
+                        return VisitOutcome::Freed;
                     }
                 }
                 State::Orphan => {
                     self.free_orphan(number);
-                    return Visited::Freed;
+                    return VisitOutcome::Freed;
                 }
                 other => unreachable!("a linked node is {other:?}"),
             }
@@ -133,7 +136,7 @@ impl<T> Shard<T> {
 
     /// Links a live node again. `None` if its word is not `word` any more, or
     /// its fixed deadline not `fixed`.
-    fn keep(
+    fn relink(
         &self,
         numbered: Numbered<'_, T>,
         word: Word,
@@ -180,13 +183,13 @@ fn idle_is_still<T>(node: &Node<T>, idle: u64, kept: Word, now: u64) -> bool {
 
 /// Nodes whose link the holder owns. Those that are left when it is dropped,
 /// by a panic say, are linked again.
-pub(super) struct Hand<'a, T> {
+pub(super) struct TakenNodes<'a, T> {
     shard: &'a Shard<T>,
     chain: Chain,
     now: u64,
 }
 
-impl<'a, T> Hand<'a, T> {
+impl<'a, T> TakenNodes<'a, T> {
     pub(super) fn new(shard: &'a Shard<T>, chain: Chain, now: u64) -> Self {
         Self { shard, chain, now }
     }
@@ -203,7 +206,7 @@ impl<'a, T> Hand<'a, T> {
     }
 }
 
-impl<T> Drop for Hand<'_, T> {
+impl<T> Drop for TakenNodes<'_, T> {
     fn drop(&mut self) {
         while let Some(number) = self.next() {
             self.shard.visit(number, self.now, Purpose::Sweep);

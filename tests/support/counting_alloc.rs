@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static FREED: Cell<u64> = const { Cell::new(0) };
 }
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -42,7 +43,7 @@ unsafe impl GlobalAlloc for CountingAlloc {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        FREED.set(FREED.get() + 1);
         LIVE.fetch_sub(layout.size(), Relaxed);
         // SAFETY: the caller's promise is passed on.
         unsafe { System.dealloc(block, layout) }
@@ -51,9 +52,17 @@ unsafe impl GlobalAlloc for CountingAlloc {
 
 /// The calls to the allocator, either way, that this thread makes in `run`.
 pub fn allocator_calls(run: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.get();
+    let calls = || ALLOCATIONS.get() + FREED.get();
+    let before = calls();
     run();
-    ALLOCATIONS.get() - before
+    calls() - before
+}
+
+/// The blocks that this thread asks for in `run`.
+pub fn allocations<R>(run: impl FnOnce() -> R) -> (u64, R) {
+    let before = ALLOCATIONS.get();
+    let result = run();
+    (ALLOCATIONS.get() - before, result)
 }
 
 /// The bytes that all threads have taken and not given back.

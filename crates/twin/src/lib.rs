@@ -67,5 +67,5 @@ mod support;
 mod admission_models;
 #[path = "../../../loom-tests/linearize.rs"]
 mod linearize;
-#[path = "../../../loom-tests/rate.rs"]
+#[path = "../../../loom-tests/rate/mod.rs"]
 mod rate_models;

@@ -46,11 +46,11 @@ const PENDING: u32 = 0;
 const PASSED: u32 = 1;
 const ABANDONED: u32 = 2;
 
-/// One party's half of a batch.
-pub(super) struct Half(NonNull<Batch>);
+/// One of the two handles of a batch: the thread's or the closure's.
+pub(super) struct BatchHandle(NonNull<Batch>);
 
-impl Half {
-    /// The thread's half and the closure's.
+impl BatchHandle {
+    /// A batch, by its two handles: the thread's and the closure's.
     pub(super) fn pair(blocks: Vec<Block>) -> (Self, Self) {
         let layout = Layout::new::<Batch>();
         // SAFETY: a batch is not zero-sized.
@@ -63,7 +63,7 @@ impl Half {
 
     fn state(&self) -> &AtomicU32 {
         // SAFETY: the batch is freed by the second party to swap, or by the
-        // thread after the closure has; this half has done neither.
+        // thread after the closure has; this handle has done neither.
         unsafe { &self.0.as_ref().state }
     }
 

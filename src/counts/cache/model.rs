@@ -6,16 +6,16 @@
 
 use std::ptr::NonNull;
 
-use super::batch::Half;
+use super::batch::BatchHandle;
 use super::block::{Block, Class, free};
 use crate::sync::heap;
 
-/// One party's half, or the block it came to own.
-pub struct Party(Half);
+/// One party's handle, or the block it came to own.
+pub struct Party(BatchHandle);
 
 pub struct Owned(Vec<Block>);
 
-// SAFETY: the closure's half goes to the thread that runs it.
+// SAFETY: the closure's handle goes to the thread that runs it.
 unsafe impl Send for Party {}
 
 pub fn batch() -> (Party, Party) {
@@ -23,7 +23,7 @@ pub fn batch() -> (Party, Party) {
     // SAFETY: a class's layout is not empty.
     let at = unsafe { heap::alloc(class.layout()) };
     let at = NonNull::new(at).expect("memory for a model");
-    let (thread, closure) = Half::pair(vec![Block { at, class }]);
+    let (thread, closure) = BatchHandle::pair(vec![Block { at, class }]);
     (Party(thread), Party(closure))
 }
 
@@ -44,7 +44,7 @@ impl Party {
 impl Drop for Owned {
     fn drop(&mut self) {
         let blocks = std::mem::take(&mut self.0);
-        // SAFETY: what a half returns has passed.
+        // SAFETY: what a handle returns has passed.
         unsafe { free(Some(blocks)) };
     }
 }

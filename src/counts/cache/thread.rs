@@ -21,22 +21,22 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ptr::NonNull;
 
-use super::batch::Half;
+use super::batch::BatchHandle;
 use super::block::{Block, Class, free};
 use crate::sync::epoch;
 use crate::sync::heap;
 
 /// Blocks in a batch.
-const BATCH: usize = 64;
+const BLOCKS_PER_BATCH: usize = 64;
 /// Batches that wait at once. More means that some thread stays pinned.
-const WAITING: usize = 8;
+const MOST_WAITING_BATCHES: usize = 8;
 /// Free blocks kept of each class.
-const KEPT: usize = 256;
+const MOST_FREE_BLOCKS: usize = 256;
 
 struct Cache {
     free: [Vec<NonNull<u8>>; Class::COUNT],
     open: Vec<Block>,
-    waiting: VecDeque<Half>,
+    waiting: VecDeque<BatchHandle>,
 }
 
 thread_local! {
@@ -82,7 +82,7 @@ pub(in super::super) unsafe fn retire(at: NonNull<u8>, layout: Layout) {
         Ok(None) => {}
         Ok(Some(closure)) => {
             let guard = epoch::pin();
-            // SAFETY: the closure owns its half. All blocks of the batch
+            // SAFETY: the closure owns its handle. All blocks of the batch
             // were retired, so who reaches them has a guard that exists.
             unsafe { guard.defer_unchecked(move || free(closure.pass())) };
             // Or batches would wait in the thread's bag for 63 more.
@@ -126,23 +126,23 @@ impl Cache {
         free.pop()
     }
 
-    /// Keeps a retired block. If that fills the batch, the closure's half
+    /// Keeps a retired block. If that fills the batch, the closure's handle
     /// of it is returned, for the caller to defer.
-    fn put(&mut self, block: Block) -> Option<Half> {
+    fn put(&mut self, block: Block) -> Option<BatchHandle> {
         if self.open.capacity() == 0 {
-            self.open.reserve_exact(BATCH);
+            self.open.reserve_exact(BLOCKS_PER_BATCH);
         }
         self.open.push(block);
-        if self.open.len() < BATCH {
+        if self.open.len() < BLOCKS_PER_BATCH {
             return None;
         }
         self.collect();
-        if self.waiting.len() == WAITING {
-            let oldest = self.waiting.pop_front().and_then(Half::abandon);
-            // SAFETY: what a half returns has passed.
+        if self.waiting.len() == MOST_WAITING_BATCHES {
+            let oldest = self.waiting.pop_front().and_then(BatchHandle::abandon);
+            // SAFETY: what a handle returns has passed.
             unsafe { free(oldest) };
         }
-        let (mine, closure) = Half::pair(std::mem::take(&mut self.open));
+        let (mine, closure) = BatchHandle::pair(std::mem::take(&mut self.open));
         self.waiting.push_back(mine);
         Some(closure)
     }
@@ -155,7 +155,7 @@ impl Cache {
                 Ok(mut blocks) => {
                     for block in blocks.drain(..) {
                         let free = &mut self.free[block.class.number()];
-                        if free.len() < KEPT {
+                        if free.len() < MOST_FREE_BLOCKS {
                             free.push(block.at);
                         } else {
                             // SAFETY: its batch has passed.
@@ -182,7 +182,7 @@ impl Drop for Cache {
             }
         }
         for waiting in self.waiting.drain(..) {
-            // SAFETY: what a half returns has passed.
+            // SAFETY: what a handle returns has passed.
             unsafe { free(waiting.abandon()) };
         }
         if !self.open.is_empty() {
@@ -199,14 +199,14 @@ mod tests {
 
     /// How much the calling thread keeps.
     #[derive(Debug)]
-    struct Kept {
+    struct CacheSizes {
         free: usize,
         waiting: usize,
         open: usize,
     }
 
-    fn kept() -> Kept {
-        CACHE.with_borrow(|cache| Kept {
+    fn cache_sizes() -> CacheSizes {
+        CACHE.with_borrow(|cache| CacheSizes {
             free: cache.free.iter().map(Vec::len).sum(),
             waiting: cache.waiting.len(),
             open: cache.open.len(),
@@ -225,11 +225,11 @@ mod tests {
     fn what_a_thread_keeps_is_bounded_however_long_readers_stay() {
         let reader = epoch::pin();
         use_and_retire(10_000);
-        assert!(kept().waiting <= 8, "{:?}", kept());
+        assert!(cache_sizes().waiting <= 8, "{:?}", cache_sizes());
         drop(reader);
         use_and_retire(10_000);
-        let kept = kept();
-        assert!(kept.free <= 256 && kept.waiting <= 8 && kept.open < 64, "{kept:?}");
+        let sizes = cache_sizes();
+        assert!(sizes.free <= 256 && sizes.waiting <= 8 && sizes.open < 64, "{sizes:?}");
     }
 
     #[test]
@@ -238,10 +238,10 @@ mod tests {
         for _ in 0..1000 {
             use_and_retire(64);
             epoch::pin().flush();
-            if kept().free > 0 {
+            if cache_sizes().free > 0 {
                 return;
             }
         }
-        panic!("nothing ever passed: {:?}", kept());
+        panic!("nothing ever passed: {:?}", cache_sizes());
     }
 }

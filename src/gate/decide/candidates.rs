@@ -5,8 +5,9 @@
 //! recently active goes first, the tick of the last activity, which only goes up, and which
 //! nobody writes here when it does.
 //!
-//! *In and out*: a session enters with its reservation and leaves with its owner. While it
-//! is reserved, pending or active its timer is held, so a search passes it and leaves a
+//! *In and out*: a session has its place from its reservation, enters when it is established
+//! and leaves with its owner. While it
+//! is active its timer is held, so a search passes it and leaves a
 //! mark on the timer (`wheel/claim.rs`); the release that makes it unused then calls `may_go`.
 //! Whoever searched between may have been told that nobody may go.
 
@@ -16,6 +17,7 @@ use crate::gate::settings::config::GateConfig;
 use crate::gate::settings::policy::CapacityPolicy;
 use crate::order::{Found, Look, Order, OutOfMemory, SlotId};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*, load_settled};
+use crate::sync::tally::Tally;
 use crate::wheel::{self, TimerId, TimerWheel, Unused};
 
 /// Who goes first.
@@ -41,7 +43,11 @@ pub(crate) struct Candidates {
     /// In ticks; a number of its own.
     floor: AtomicU64,
     claims: AtomicUsize,
+    sums: Tally<2>,
 }
+
+const ENTERED: usize = 0;
+const LEFT: usize = 1;
 
 impl Candidates {
     /// `None` if the gate evicts nobody.
@@ -53,7 +59,7 @@ impl Candidates {
         };
         let floor = AtomicU64::new(config.floor());
         let (order, next) = (Order::new(shards), AtomicU64::new(1));
-        Some(Self { first, order, next, floor, claims: AtomicUsize::new(0) })
+        Some(Self { first, order, next, floor, claims: AtomicUsize::new(0), sums: Tally::new() })
     }
 
     /// How long a session is safe after its last activity.
@@ -68,32 +74,48 @@ impl Candidates {
         self.floor.swap(ticks, Relaxed);
     }
 
-    /// The sessions that have entered and not left. Looks at every slot.
+    /// The sessions that have entered and not left; exact at rest.
     pub(crate) fn count(&self) -> usize {
-        self.order.count()
+        // Those that left are read first: each left after it entered.
+        let left = self.sums.sum(LEFT);
+        self.sums.sum(ENTERED).saturating_sub(left) as usize
     }
 
-    /// A session is reserved at this tick, whose timer this is.
-    pub(crate) fn enter(&self, timer: TimerId, now: u64) -> Result<(), OutOfMemory> {
-        let key = match self.first {
+    /// A session is reserved, whose timer this is.
+    pub(crate) fn reserve(&self, timer: TimerId) -> Result<(), OutOfMemory> {
+        let number = match self.first {
             First::Oldest => self.next.fetch_add(1, Relaxed),
-            First::LeastRecentlyActive => rank(now),
+            First::LeastRecentlyActive => 0,
         };
-        self.order.enter(slot(timer), key)
+        self.order.prepare(slot(timer), number)
     }
 
-    /// The session with this timer, which a search has passed, may go from `now` on.
-    pub(crate) fn may_go(&self, timer: TimerId, now: u64) {
-        let key = match self.first {
+    /// It is about to be established, at this tick; its timer is held.
+    pub(crate) fn enter(&self, timer: TimerId, now: u64) {
+        let key = self.key(timer, now);
+        if key.is_some_and(|key| self.order.enter_prepared(slot(timer), key)) {
+            self.sums.add_one(ENTERED);
+        }
+    }
+
+    fn key(&self, timer: TimerId, since: u64) -> Option<u64> {
+        match self.first {
             First::Oldest => self.order.key_of(slot(timer)),
-            First::LeastRecentlyActive => Some(rank(now)),
-        };
+            First::LeastRecentlyActive => Some(rank(since)),
+        }
+    }
+
+    /// The session with this timer, which a search has passed, is unused since this tick.
+    pub(crate) fn may_go(&self, timer: TimerId, since: u64) {
         // It has left if it has none.
+        let key = self.key(timer, since);
         key.into_iter().for_each(|key| self.order.wake(slot(timer), key));
     }
 
     pub(crate) fn leave(&self, timer: TimerId) {
-        self.order.leave(slot(timer));
+        if self.order.leave(slot(timer)) {
+            self.sums.add_one(LEFT);
+        }
     }
 
     /// The session to evict at `now`, or, if there is none, how many ticks later there may
@@ -124,33 +146,30 @@ impl Candidates {
         match self.order.search(look, 0, not_after) {
             Found::First { id, seen: (key, seen) } => Ok(Candidate { id: timer(id), key, seen }),
             Found::NotBefore(key) => Err(Some(key.saturating_add(floor).saturating_sub(now))),
-            Found::Nobody => Err(None),
+            // Whoever is busy has been idle for the floor at the earliest from now.
+            Found::Nobody => Err((self.count() > 0 && floor > 0).then_some(floor)),
         }
     }
 
     /// Takes the timer of a candidate, unless it was used since it was seen.
-    pub(crate) fn retire<T, C>(
-        &self,
-        wheel: &TimerWheel<T, C>,
-        candidate: Candidate,
-        now: u64,
-    ) -> Option<T> {
+    #[allow(unsafe_code)]
+    pub(crate) fn retire<T, C>(&self, wheel: &TimerWheel<T, C>, candidate: Candidate) -> Option<T> {
         let Candidate { id, key, seen } = candidate;
         let claimant = self.claims.fetch_add(1, Relaxed);
-        let claim = wheel.claim(id, seen, claimant)?;
-        let is_another = self.first == First::Oldest && self.order.key_of(slot(id)) != Some(key);
-        let retired = if is_another { Err(claim.give_up()) } else { claim.retire() };
-        let lost = match retired {
-            Ok(payload) => {
-                self.leave(id);
-                return Some(payload);
+        let retired = wheel.claim(id, seen, claimant).and_then(|claim| {
+            match self.first == First::Oldest && self.order.key_of(slot(id)) != Some(key) {
+                true => Err(claim.give_up()),
+                // SAFETY: the payload keeps the record, and that the handle.
+                false => unsafe { claim.retire() },
             }
-            Err(lost) => lost,
-        };
-        if lost.is_looked_for {
-            self.may_go(id, now);
-        }
-        None
+        });
+        // The number is not used again before the payload is dropped.
+        retired
+            .inspect(|_| self.leave(id))
+            .map_err(|lost| {
+                lost.looked_for_since.into_iter().for_each(|since| self.may_go(id, since));
+            })
+            .ok()
     }
 }
 

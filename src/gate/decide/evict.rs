@@ -78,7 +78,7 @@ impl<T, C: Clock> SessionCore<T, C> {
             if self.counter.reserve(1).is_ok() {
                 return Ok(TakenSlot::Free);
             }
-            if self.evict(victim?, now) {
+            if self.evict(victim?) {
                 // In the place of a reservation: `wheel/first_end.rs`.
                 self.counter.hear();
                 return Ok(TakenSlot::Evicted);
@@ -87,21 +87,26 @@ impl<T, C: Clock> SessionCore<T, C> {
     }
 
     /// Ends the session, and is its slot the caller's? Not if it was used or has ended.
-    fn evict(&self, victim: Candidate, now: u64) -> bool {
+    fn evict(&self, victim: Candidate) -> bool {
         let Some(candidates) = &self.candidates else { return false };
-        let Some(record) = candidates.retire(&self.wheel, victim, now) else { return false };
+        let Some(record) = candidates.retire(&self.wheel, victim) else { return false };
         self.first_end.ends(victim.id);
         let end = record.end(End::EVICTION).map_or_else(|before| before, |()| End::EVICTION);
-        if end.reported_by == ReportedBy::Driver {
+        let is_reported = end.reported_by == ReportedBy::Driver;
+        // Nobody owns a slot that passes yet, so this may not be what drops the tag.
+        if end.passes_slot || is_reported {
             self.unreported.put(record);
+        }
+        if is_reported && !end.passes_slot {
+            self.alarm.ring();
         }
         end.passes_slot
     }
 
-    /// The session with this timer, which a search has passed, may go from `now` on.
-    pub(crate) fn may_go(&self, timer: TimerId, now: u64) {
+    /// The session with this timer, which a search has passed, is unused since this tick.
+    pub(crate) fn may_go(&self, timer: TimerId, since: u64) {
         if let Some(candidates) = &self.candidates {
-            candidates.may_go(timer, now);
+            candidates.may_go(timer, since);
         }
     }
 }
@@ -112,5 +117,12 @@ impl<K: 'static, T, C: Clock> crate::gate::handle::Gate<K, T, C> {
     #[doc(hidden)]
     pub fn finds_victim(&self) -> bool {
         self.core.victim(self.core.now()).is_ok()
+    }
+
+    /// Takes a slot as a newcomer does, evicting if need be, and gives it back.
+    #[doc(hidden)]
+    pub fn makes_room(&self) -> bool {
+        let room = self.core.make_room(self.core.now());
+        room.map(|_taken| self.core.counter.release(1)).is_ok()
     }
 }

@@ -6,7 +6,9 @@
 //! commit. Its drop gives them back; nothing else does.
 //!
 //! *Progress*: everything is lock-free. No drop blocks, and none calls user code but the
-//! tag's own drop, which runs last and on the thread that lets go last.
+//! drops of tags: the session's own, which runs last and on the thread that lets go last;
+//! and, of an evicted session, those of others like it that nobody is told of any more
+//! (`sync/handed_on.rs`).
 
 use std::fmt;
 use std::mem::ManuallyDrop;

@@ -37,7 +37,6 @@
 //! | commit, the gate is closed and its timers fire | the CAS on the phase: it is committed and its end is reported, or its commit fails |
 //! | the owner is dropped, a timer has fired | the same; if the owner is gone before the driver looks, nothing is reported |
 
-use std::cell::UnsafeCell;
 use std::fmt;
 use std::ptr::null_mut;
 
@@ -49,6 +48,7 @@ use crate::gate::core::Core;
 use crate::gate::decide::rejected::Cause;
 use crate::gate::settings::config::NEVER;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
+use crate::sync::cell::UnsafeCell;
 use crate::sync::counted::{Counted, HasCount};
 use crate::sync::handed_on::Linked;
 use crate::sync::striped_arc::ArcStripe;
@@ -67,7 +67,7 @@ pub(crate) struct Record<T, C> {
     /// it.
     life_ends: AtomicU64,
     /// Written by `new`, before anybody has the record but the timer's payload, and taken by
-    /// who is alone with it. Whoever has the payload does not read it.
+    /// who is alone with it but for whoever has the payload, who does not read it.
     timer: UnsafeCell<Option<SessionTimer<T, C>>>,
     unreported: AtomicPtr<()>,
     pub(crate) tag: T,
@@ -120,9 +120,9 @@ impl<T, C: Clock> Record<T, C> {
         let timer = core.wheel.insert_held_at(now, deadlines, payload).ok_or(Cause::OutOfTimers)?;
         let id = timer.id();
         // SAFETY: only the payload's holder knows the record yet, and does not read this.
-        unsafe { *record.timer.get() = Some(timer) };
+        record.timer.with_mut(|place| unsafe { *place = Some(timer) });
         match &core.candidates {
-            Some(candidates) if candidates.enter(id, now).is_err() => {
+            Some(candidates) if candidates.reserve(id).is_err() => {
                 Self::let_go(record);
                 Err(Cause::OutOfTimers)
             }
@@ -145,6 +145,9 @@ impl<T, C: Clock> Record<T, C> {
         let closed = |reason| Err(Closed::new(reason));
         if let Some(reason) = self.core.closed() {
             return closed(reason);
+        }
+        if phase == Phase::Established {
+            self.become_candidate(now);
         }
         let (life, init) = (ends(now, terms.life), ends(now, terms.init));
         let waits = if terms.init < terms.life { WAITS_FOR_INIT } else { 0 };
@@ -180,6 +183,7 @@ impl<T, C: Clock> Record<T, C> {
             Phase::Closing(end) => return Err(Closed::new(end.reason)),
             _ => return Ok(()),
         }
+        self.become_candidate(now);
         if self.waits_for_init() {
             let moved = self.timer().set_fixed_deadline(self.life_ends());
             moved.map_err(|_expired| self.end_expired())?;
@@ -192,6 +196,14 @@ impl<T, C: Clock> Record<T, C> {
             }
             Err(Phase::Closing(end)) => Err(Closed::new(end.reason)),
             Err(_) => Ok(()),
+        }
+    }
+
+    /// Before it is established, so that its owner's drop, which follows the end,
+    /// finds it among the candidates.
+    fn become_candidate(&self, now: u64) {
+        if let Some(candidates) = &self.core.candidates {
+            candidates.enter(self.timer().id(), now);
         }
     }
 
@@ -219,12 +231,12 @@ impl<T, C: Clock> Record<T, C> {
 
     /// If the last hold of the timer is gone, the idle timeout runs, unless it is endless.
     fn is_unused(&self, now: u64, released: Option<LastHold>) {
-        let Some(LastHold { deadline, is_looked_for }) = released else { return };
+        let Some(LastHold { deadline, since, is_looked_for }) = released else { return };
         if deadline.saturating_sub(now) < ENDLESS {
             self.core.first_end.begins(deadline);
         }
         if is_looked_for {
-            self.core.may_go(self.timer().id(), now);
+            self.core.may_go(self.timer().id(), since);
         }
     }
 
@@ -264,7 +276,7 @@ impl<T, C> Record<T, C> {
     #[allow(unsafe_code)]
     fn timer(&self) -> &SessionTimer<T, C> {
         // SAFETY: written before anybody could call this; taken by who is alone.
-        let timer = unsafe { &*self.timer.get() };
+        let timer = self.timer.with(|timer| unsafe { &*timer });
         timer.as_ref().expect("nobody is given a record without a timer")
     }
 
@@ -300,6 +312,24 @@ impl<T, C> Record<T, C> {
         payload
     }
 
+    /// The same for who is alone with the record, but for whoever has the payload.
+    #[allow(unsafe_code)]
+    fn cancel_timer(&self) -> Option<RecordRef<T, C>> {
+        let id = self.timer().id();
+        // SAFETY: whoever has the payload does not read the timer.
+        let timer = self.timer.with_mut(|timer| unsafe { (*timer).take() })?;
+        let payload = match timer.cancel_live() {
+            Ok(payload) => Some(payload),
+            Err(timer) => {
+                // SAFETY: as above. Who retired it relies on the handle.
+                self.timer.with_mut(|place| unsafe { *place = Some(timer) });
+                None
+            }
+        };
+        self.core.first_end.ends(id);
+        payload
+    }
+
     /// The owner is dropped. Its slot goes back after this.
     pub(crate) fn release(&self) {
         let reason = self.core.closed().unwrap_or(CloseReason::Released);
@@ -313,33 +343,21 @@ impl<T, C> Record<T, C> {
     pub(crate) fn give_slot_back(&self) {
         match self.phase.load() {
             Phase::Closing(End { passes_slot: true, .. }) => {
-                if self.core.unreported.owner_left() {
-                    self.core.alarm.ring();
-                }
+                self.core.unreported.owner_left();
             }
             _ => self.core.counter.release(1),
         }
     }
 
     /// The owner's last step.
-    #[allow(unsafe_code)]
     pub(crate) fn let_go(this: RecordRef<T, C>) {
-        let id = this.timer().id();
         if let Some(candidates) = &this.core.candidates {
-            candidates.leave(id);
+            candidates.leave(this.timer().id());
         }
         // The payload was in the wheel when the references were counted, if it is there
         // now: so there is no handle.
         let is_alone = Counted::count(&this) == 2 && this.timer().is_live();
-        let payload = if is_alone {
-            // SAFETY: whoever has the payload by now does not read the timer.
-            let timer = unsafe { (*this.timer.get()).take() };
-            let payload = timer.and_then(Timer::cancel);
-            this.core.first_end.ends(id);
-            payload
-        } else {
-            this.retire_timer()
-        };
+        let payload = if is_alone { this.cancel_timer() } else { this.retire_timer() };
         match payload {
             Some(payload) => Counted::drop_both(this, payload),
             None => drop(this),

@@ -31,6 +31,8 @@ use tokio_util::sync::CancellationToken;
 pub type Time = Arc<ManualClock>;
 pub type Sessions = GuardedSessions<LocalSessionManager, Time>;
 
+pub const SECOND: Duration = Duration::from_secs(1);
+
 /// Far beyond what anything here takes.
 pub const LONG: Duration = Duration::from_secs(30);
 
