@@ -42,3 +42,15 @@ fn an_activity_takes_at_most_three() {
     assert!((1..=3).contains(&kept.len()), "{kept:?}");
     assert!(cloned.len() <= 4, "a clone of the handle more: {cloned:?}");
 }
+
+/// What an admission and its end cost beside the allocation: the timer five, the count of
+/// slots, the phase and the reference to the gate two each.
+#[test]
+fn an_anonymous_admission_and_its_end_take_at_most_eleven() {
+    let gate: Gate<u64, u64> = Gate::builder().build().unwrap();
+    // The timer's node is there, and what the allocator keeps for itself.
+    (0..10).for_each(|tag| drop(gate.admit_anonymous(tag)));
+    let taken = locked_instructions(|| drop(gate.admit_anonymous(17)));
+    println!("an admission and its end: {taken:?}");
+    assert!((1..=11).contains(&taken.len()), "{}: {taken:?}", taken.len());
+}

@@ -180,16 +180,19 @@
 //!   that were last active in the same one any may go.
 //!
 //! *Slower than others*, by one run of three rounds and their middle half: an admission and
-//! its end take place at 0.79 (0.73 to 0.83) times the speed of a manager of two maps and a
-//! counter under one std mutex with a hundred sessions on one thread, at 1.03 (1.03 to
-//! 1.09) with ten thousand, and at 0.65 (0.39 to 0.91) with a million, each of a subject that
-//! nobody has met for long; with two threads at 0.79, 1.1 and 1.7, where 2 was wanted. An
-//! anonymous one is at 0.48 (0.47 to 0.49) and 0.67 (0.62 to 0.70), where 1 was wanted: the
-//! gate makes a record that its handles share and a timer, and its commit and its end
-//! write where a search for the first end looks. A refusal at the subject's limit was to be at
-//! 0.7 of a keyed hash and a papaya `get` and is at 0.5 to 0.55: it enters the reclaimer. An
-//! admission that evicts is at 0.4 to 0.5 (0.38 to 0.61) of a mutex around a sorted map on
-//! one thread, and at 0.3 to 1.06 (0.29 to 1.2) on two.
+//! its end take place at 0.92 (0.92 to 0.96) times the speed of a manager of two maps and a
+//! counter under one std mutex with a hundred sessions on one thread, at 1.01 (1.00 to
+//! 1.13) with ten thousand, and at 1.02 with a million, each of a subject that
+//! nobody has met for long, where 1.6 and 1.3 was wanted; with two threads at 1.1, 2.0 and
+//! 2.2, where 3 was wanted. An anonymous one is at 0.55 (0.55 to 0.60) and 0.69 (0.68 to 0.69),
+//! and at 1.9 and 2.8 with two threads, where 1.2 and 2 was wanted. It takes eleven atomic
+//! operations, of which a mutex that nobody else wants takes four: for the timer five, for
+//! the count of slots, the phase and the reference to the gate two each. A refusal at the subject's limit was to be at
+//! 0.7 of a keyed hash and a papaya `get` and is at 0.4 to 0.55: it enters the reclaimer. An
+//! admission that evicts is at 0.59 to 0.99 (0.58 to 1.08) of a mutex around a sorted map on
+//! one thread, where 1 was wanted, and at 0.43 to 0.88 (0.35 to 1.4) on two, where 1.5 was:
+//! besides what each admission costs, the order takes eight atomic operations and the
+//! report five, and threads that evict at once want the same session.
 //!
 //! # The tower layer
 //!
