@@ -86,7 +86,7 @@ where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
-        Ok(self.reserve_as(subject, tag, InitialPhase::Pending)?.0)
+        self.decide(subject, tag, InitialPhase::Pending, |reservation, _| Ok(reservation))
     }
 
     /// [`reserve`](Self::reserve) for a session without a subject.
@@ -95,7 +95,7 @@ where
     ///
     /// As [`reserve`](Self::reserve).
     pub fn reserve_anonymous(&self, tag: T) -> Result<Reservation<K, T, C>, Rejected> {
-        Ok(self.reserve_anonymous_as(tag, InitialPhase::Pending)?.0)
+        self.decide_anonymous(tag, InitialPhase::Pending, |reservation, _| Ok(reservation))
     }
 
     /// [`reserve`](Self::reserve), commit and establish in one, for sessions
@@ -113,8 +113,8 @@ where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
-        let (reservation, now) = self.reserve_as(subject, tag, InitialPhase::Established)?;
-        reservation.commit_at(now, InitialPhase::Established)
+        let initial = InitialPhase::Established;
+        self.decide(subject, tag, initial, |reservation, now| reservation.commit_at(now, initial))
     }
 
     /// [`admit`](Self::admit) for a session without a subject: no limit of a subject
@@ -138,8 +138,8 @@ where
     /// # }
     /// ```
     pub fn admit_anonymous(&self, tag: T) -> Result<Session<K, T, C>, Rejected> {
-        let (reservation, now) = self.reserve_anonymous_as(tag, InitialPhase::Established)?;
-        reservation.commit_at(now, InitialPhase::Established)
+        let initial = InitialPhase::Established;
+        self.decide_anonymous(tag, initial, |reservation, now| reservation.commit_at(now, initial))
     }
 
     /// [`admit`](Self::admit) and [`enter`](crate::SessionHandle::enter) in one:
@@ -163,17 +163,18 @@ where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
     {
-        let (reservation, now) = self.reserve_as(subject, tag, InitialPhase::Active)?;
-        reservation.commit_active_at(now)
+        self.decide(subject, tag, InitialPhase::Active, Reservation::commit_active_at)
     }
 
-    /// The reservation, and the tick, rounded up, at which the clock was read.
-    fn reserve_as<Q>(
+    /// What `then` makes of the reservation, and of the tick, rounded up, at which the clock
+    /// was read. It is told here, since a reservation that is returned is moved.
+    fn decide<Q, R>(
         &self,
         subject: Option<&Q>,
         tag: T,
         initial: InitialPhase,
-    ) -> Result<(Reservation<K, T, C>, u64), Rejected>
+        then: impl FnOnce(Reservation<K, T, C>, u64) -> Result<R, Rejected>,
+    ) -> Result<R, Rejected>
     where
         K: Borrow<Q>,
         Q: ?Sized + Hash + Eq + ToSubject<K> + 'static,
@@ -181,36 +182,38 @@ where
         match subject {
             Some(name) => {
                 let look = || self.slot_of(name).map(|(slot, moment)| (Some(slot), moment));
-                self.reserve_with(look, tag, initial)
+                self.decide_with(look, tag, initial, then)
             }
-            None => self.reserve_anonymous_as(tag, initial),
+            None => self.decide_anonymous(tag, initial, then),
         }
     }
 
-    fn reserve_anonymous_as(
+    fn decide_anonymous<R>(
         &self,
         tag: T,
         initial: InitialPhase,
-    ) -> Result<(Reservation<K, T, C>, u64), Rejected> {
-        self.reserve_with(|| Ok((None, self.look()?)), tag, initial)
+        then: impl FnOnce(Reservation<K, T, C>, u64) -> Result<R, Rejected>,
+    ) -> Result<R, Rejected> {
+        self.decide_with(|| Ok((None, self.look()?)), tag, initial, then)
     }
 
     /// `look` gives the slot of the subject, if there is one, and the moment.
-    fn reserve_with(
+    fn decide_with<R>(
         &self,
         look: impl FnOnce() -> Result<(Option<SubjectSlot<K>>, Moment), Rejected>,
         tag: T,
         initial: InitialPhase,
-    ) -> Result<(Reservation<K, T, C>, u64), Rejected> {
-        let reserve = || {
+        then: impl FnOnce(Reservation<K, T, C>, u64) -> Result<R, Rejected>,
+    ) -> Result<R, Rejected> {
+        let decide = || {
             if self.core.closed().is_some() {
                 return Err(Rejected::for_good(Cause::ShutDown));
             }
             let (slot, moment) = look()?;
             let rounded_up = moment.now.1;
-            Ok((self.take(slot, tag, moment, initial)?, rounded_up))
+            then(self.take(slot, tag, moment, initial)?, rounded_up)
         };
-        reserve().inspect_err(|rejected| self.core.tallies.rejected(rejected.cause()))
+        decide().inspect_err(|rejected| self.core.tallies.rejected(rejected.cause()))
     }
 
     /// Refuses a subject that is at its limit, and reads for that nothing that other
@@ -250,6 +253,8 @@ where
         Ok(Moment { now, victim })
     }
 
+    // Its result stays in registers.
+    #[inline(always)]
     fn take(
         &self,
         slot: Option<SubjectSlot<K>>,

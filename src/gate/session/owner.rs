@@ -15,6 +15,7 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
 use super::handle::{Activity, SessionHandle};
+use super::reason::Closed;
 use super::record::{Record, RecordRef};
 use super::terms::{InitialPhase, Terms};
 use crate::clock::{Clock, SystemClock};
@@ -95,22 +96,28 @@ impl<K: 'static, T, C: Clock> Reservation<K, T, C> {
     ///
     /// [`Rejected`] for [`Cause::ShutDown`] if the gate was closed since.
     pub fn commit(self) -> Result<Session<K, T, C>, Rejected> {
-        let now = self.owner.own.record().core.now_rounded_up();
-        self.commit_at(now, InitialPhase::Pending)
+        let record = self.owner.own.record();
+        let committed =
+            record.commit(record.core.now_rounded_up(), InitialPhase::Pending, &self.terms);
+        if committed.is_err() {
+            record.core.tallies.rejected(Cause::ShutDown);
+        }
+        self.if_committed(committed)
     }
 
     /// [`commit`](Self::commit) at a time that is known, rounded up, to the phase
-    /// for which the reservation was made.
+    /// for which the reservation was made. The caller counts a refusal.
     pub(crate) fn commit_at(
         self,
         now: u64,
         initial: InitialPhase,
     ) -> Result<Session<K, T, C>, Rejected> {
-        let record = self.owner.own.record();
-        if record.commit(now, initial, &self.terms).is_err() {
-            record.core.tallies.rejected(Cause::ShutDown);
-            return Err(Rejected::for_good(Cause::ShutDown));
-        }
+        let committed = self.owner.own.record().commit(now, initial, &self.terms);
+        self.if_committed(committed)
+    }
+
+    fn if_committed(self, committed: Result<(), Closed>) -> Result<Session<K, T, C>, Rejected> {
+        committed.map_err(|_closed| Rejected::for_good(Cause::ShutDown))?;
         if let Some(token) = self.rate {
             token.commit();
         }
