@@ -146,6 +146,10 @@
 //!   looks at every timer that there ever was at once: some nanoseconds each. Whoever
 //!   is refused during that is told the wheel's bound, which a timer of a session that is gone may
 //!   hold down.
+//!   A storm of such refusals costs others time too, where the session that ends first is
+//!   often in use: each search reads every timer, which whoever uses one then fetches anew.
+//!   One thread that works on a hundred sessions at random keeps 0.7 to 0.8 of its speed
+//!   beside another that is refused all the time, where 0.9 was wanted.
 //! - No timeout ends a reservation: one that is forgotten holds its slots for ever.
 //! - Making a session calls the allocator. A session is a record, a timer, and its
 //!   subject's entry.
