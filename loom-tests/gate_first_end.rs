@@ -214,6 +214,31 @@ fn the_time_told_is_not_that_of_a_session_whose_place_another_takes_during_the_s
     });
 }
 
+/// The limit is raised for one more, whose timer is the first of a new chunk and ends
+/// first; who found the gate full before has seen nothing of that.
+#[test]
+fn a_refusal_need_not_have_seen_a_later_timer_be_made() {
+    model_with(1, || {
+        let gate = gate(2);
+        let _sessions = [admit(&gate, 1), admit(&gate, 2)];
+        gate.set_idle_timeout(Some(TICK)).expect("a good timeout");
+        let coming = gate.clone();
+        let kept = std::sync::Arc::new(std::sync::Mutex::new(None));
+        let keep = std::sync::Arc::clone(&kept);
+        race([
+            Box::new(move || {
+                coming.set_limit(Limit::at_most(3)).expect("a good limit");
+                let session = coming.admit_anonymous(3).ok();
+                // Refused, and so it searches, unless the other one has gone again.
+                let another = coming.reserve_anonymous(4);
+                *keep.lock().unwrap() = Some((session, another.ok()));
+            }) as Thread,
+            asks(&gate),
+        ]);
+        drop(kept.lock().unwrap().take());
+    });
+}
+
 /// The first timer of all is made by one who then searches and says what it found; the
 /// other has seen nothing of that.
 #[test]
