@@ -38,7 +38,7 @@
 //! *Bounds*: 16.5 bytes a number, rounded up to 256 of them, by the highest that was ever in
 //! use; and 640 bytes for each 8,192, of which there may be twice as many as are in use.
 //!
-//! *Checked by*: `loom-tests/order.rs` and its mutants, `order_tests.rs`. The gate's models
+//! *Checked by*: `loom-tests/order.rs` and its mutants, `order_tests.rs`, `random_tests.rs`. The gate's models
 //! take it as one step an operation (`in_one_step.rs`).
 
 mod branch;
@@ -63,3 +63,5 @@ pub(crate) use tree::OutOfMemory;
 
 #[cfg(all(test, not(feature = "loom")))]
 mod order_tests;
+#[cfg(all(test, not(feature = "loom")))]
+mod random_tests;
