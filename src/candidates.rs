@@ -29,7 +29,7 @@ pub(crate) enum First {
 /// A session that may go, as it was seen.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate {
-    pub(crate) id: TimerId,
+    id: TimerId,
     key: u64,
     seen: Unused,
 }

@@ -167,7 +167,8 @@
 //!   which it passes once until they are free or used again.
 //! - The end of a session that is evicted is kept for the next driver. If nobody drives the
 //!   gate, ends of sessions whose owner is gone are dropped when there are more of them than
-//!   half of the others, and sixteen: so the last few tags may live as long as the gate.
+//!   half of the others at the last look, and sixteen: so the last few tags may live as long
+//!   as the gate.
 //! - A session's handle that outlives it keeps 56 bytes, its tag and the node of its timer.
 //! - A gate that evicts without an idle timeout takes a session that was idle for
 //!   2^43 - 1 ticks, 278 years of milliseconds, for idle, and knows no order

@@ -21,7 +21,8 @@
 //! release sequence, so it does not matter whose subtraction the next holder
 //! read. The gauges load with `Acquire`, so that "closed to newcomers, then
 //! `in_use` is 0" means that the holders are done. A refusal reads with
-//! `Relaxed`: it returns nothing that another thread has prepared.
+//! `Relaxed`: it returns nothing that another thread has prepared. The reserving
+//! compare-and-swap also releases, for the search for the first end alone (below).
 //!
 //! # Subject counts
 //!

@@ -38,8 +38,9 @@
 //! *Bounds*: 16.5 bytes a number, rounded up to 256 of them, by the highest that was ever in
 //! use; and 640 bytes for each 8,192, of which there may be twice as many as are in use.
 //!
-//! *Checked by*: `loom-tests/order.rs` and its mutants, `order_tests.rs`, `random_tests.rs`. The gate's models
-//! take it as one step an operation (`in_one_step.rs`).
+//! *Checked by*: `loom-tests/order.rs` and its mutants, `order_tests.rs`,
+//! `random_tests.rs`. The gate's models take it as one step an operation
+//! (`in_one_step.rs`).
 
 mod branch;
 #[cfg(feature = "loom")]

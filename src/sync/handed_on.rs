@@ -10,9 +10,9 @@
 //!
 //! *Those that nobody wants any more*, because their owner has left: if nobody takes, they
 //! would be kept for ever, so owners that leave take them out now and then, when they are
-//! more than half of what was put back the last time. So each costs
+//! more than half of what was put back by the last who took. So each costs
 //! its owner a constant, on the average, and there are never more of them than half of what
-//! is wanted, and a few.
+//! was wanted then, and a few.
 //!
 //! *What is in such an owner's hand* is put back soon: meanwhile `is_empty` says no.
 //!
@@ -55,7 +55,7 @@ pub(crate) struct HandedOn<R: HasCount> {
     first: AtomicPtr<()>,
     /// Owners that have taken and not put back yet.
     hands: AtomicUsize,
-    /// What was put back the last time.
+    /// What was put back by the last who took.
     stayed: AtomicUsize,
     /// The owners that have left since.
     left: AtomicUsize,
@@ -110,7 +110,10 @@ impl<R: Linked> HandedOn<R> {
         // Nothing is pushed on what is closed.
         while !first.is_null() && first != closed() {
             match self.first.compare_exchange(first, null_mut(), AcqRel, Relaxed) {
-                Ok(_) => return Taken { from: self, first },
+                Ok(_) => {
+                    self.stayed.store(0, Relaxed);
+                    return Taken { from: self, first };
+                }
                 Err(other) => first = other,
             }
         }
@@ -186,6 +189,58 @@ impl<R: Linked> Drop for Taken<'_, R> {
     fn drop(&mut self) {
         while let Some(value) = self.next() {
             self.from.put(value);
+        }
+    }
+}
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    use std::rc::Rc;
+
+    use super::super::atomic::AtomicU32;
+    use super::*;
+
+    struct Value {
+        references: AtomicU32,
+        next: AtomicPtr<()>,
+        is_wanted: bool,
+        _alive: Rc<()>,
+    }
+
+    impl HasCount for Value {
+        fn references(&self) -> &AtomicU32 {
+            &self.references
+        }
+    }
+
+    impl Linked for Value {
+        fn next(&self) -> &AtomicPtr<()> {
+            &self.next
+        }
+
+        fn is_wanted(&self) -> bool {
+            self.is_wanted
+        }
+    }
+
+    fn put(list: &HandedOn<Value>, is_wanted: bool, alive: &Rc<()>) {
+        let (references, next) = (AtomicU32::new(2), AtomicPtr::new(null_mut()));
+        let (value, _owners) =
+            Counted::pair(Value { references, next, is_wanted, _alive: Rc::clone(alive) });
+        list.put(value);
+    }
+
+    /// Many stayed once, and were taken since: what nobody wants is few all the same.
+    #[test]
+    fn what_stayed_and_was_taken_makes_no_room_for_the_unwanted() {
+        let (list, alive) = (HandedOn::new(), Rc::new(()));
+        (0..1_000).for_each(|_| put(&list, true, &alive));
+        (0..=FEW).for_each(|_| list.owner_left());
+        assert_eq!(list.take().count(), 1_000);
+        for _ in 0..1_000 {
+            put(&list, false, &alive);
+            list.owner_left();
+            assert!(Rc::strong_count(&alive) <= FEW + 2, "{}", Rc::strong_count(&alive));
         }
     }
 }

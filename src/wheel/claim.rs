@@ -126,6 +126,7 @@ impl<T> Claim<'_, T> {
     /// # Errors
     ///
     /// [`Lost`] if it was used since it was claimed, or is gone.
+    ///
     /// # Safety
     ///
     /// The payload keeps the timer's handle from being dropped.

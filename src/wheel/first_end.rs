@@ -174,8 +174,8 @@ impl FirstEnd {
         hear: impl FnOnce(),
     ) -> Option<u64> {
         hear();
-        // What is due at once tells of an end that was; what waits for ever is no timeout.
-        let found = wheel.earliest(1..ENDLESS);
+        // What waits for ever is no timeout.
+        let found = wheel.earliest(0..ENDLESS);
         let known = found.map_or(NONE, |(deadline, _)| deadline);
         if let Some((_, timer)) = found {
             self.0.timer.swap(search.version() << 32 | u64::from(timer.bits()), Relaxed);

@@ -95,7 +95,6 @@ impl<T, C: Clock> SessionCore<T, C> {
     fn evict(&self, victim: Candidate) -> bool {
         let Some(candidates) = &self.candidates else { return false };
         let Some(record) = candidates.retire(&self.wheel, victim) else { return false };
-        self.first_end.ends(victim.id);
         let end = record.end(End::EVICTION).map_or_else(|before| before, |()| End::EVICTION);
         let is_reported = end.reported_by == ReportedBy::Driver;
         // Nobody owns a slot that passes yet, so this may not be what drops the tag.

@@ -1,4 +1,5 @@
-//! Read after `core.rs`, `phase.rs`. One session, as its owner, its handles and its timers share it.
+//! Read after `core.rs`, `phase.rs`. One session, as its owner, its
+//! handles and its timer share it.
 //!
 //! *The timer* lives from the reservation to the end, also without any timeout,
 //! because the gate knows its sessions by it. Its idle deadline is held by a reservation,
